@@ -99,7 +99,7 @@ func (g *Group[K, V]) Do(ctx context.Context, key K, timeout time.Duration, fn f
 	call, lctx, leader := g.Join(ctx, key, timeout)
 	switch {
 	case call == nil:
-		v, err = guard(ctx, fn)
+		v, err = Guard(ctx, fn)
 		return v, false, err
 	case leader:
 		go call.run(lctx, fn)
@@ -176,7 +176,7 @@ func (c *Call[K, V]) run(ctx context.Context, fn func(context.Context) (V, error
 		}
 		c.Finish(v, err)
 	}()
-	v, err = guard(ctx, fn)
+	v, err = Guard(ctx, fn)
 }
 
 // Wait returns the call's result to a follower, or ctx.Err if ctx ends first.

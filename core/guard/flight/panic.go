@@ -29,8 +29,8 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// guard runs fn and turns a panic into an error. After runtime.Goexit in fn it does not return.
-func guard[V any](ctx context.Context, fn func(context.Context) (V, error)) (v V, err error) {
+// Guard runs fn on the caller's goroutine and turns a panic into a *PanicError. After runtime.Goexit in fn it does not return.
+func Guard[V any](ctx context.Context, fn func(context.Context) (V, error)) (v V, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			var zero V

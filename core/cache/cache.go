@@ -1,0 +1,140 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/strata-cache/strata/core/event"
+	"github.com/strata-cache/strata/core/guard/flight"
+	"github.com/strata-cache/strata/core/store"
+	"github.com/strata-cache/strata/internal/coarse"
+)
+
+// Cache is a named cache over one store. Make it with New. It is safe for concurrent use; one instance
+// serves the whole program.
+type Cache struct {
+	*engine
+	version int
+	verbs   *Space // of the untyped verbs, in this version
+}
+
+// engine is what all versions and kinds of one cache share.
+type engine struct {
+	opts     Options
+	store    store.Store
+	borrower store.Borrower // nil for a store outside this process
+	clock    *coarse.Clock
+	flights  *flight.Group[string, loaded]
+	types    typeTable
+	faults   faultLog
+
+	mu     sync.Mutex
+	spaces map[string]bool // the names that kinds and layers have taken
+}
+
+// New returns a cache over st. The cache owns st from then on: Close closes it, unless
+// Options.KeepStore is set.
+func New(st store.Store, opts Options) (*Cache, error) {
+	if st == nil {
+		return nil, errors.New("cache: New needs a store")
+	}
+	opts, err := opts.resolve()
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{
+		opts: opts, store: st, clock: coarse.New(),
+		flights: flight.New[string, loaded](),
+		spaces:  map[string]bool{"": true},
+	}
+	e.borrower, _ = st.(store.Borrower)
+	return e.view(opts.Version), nil
+}
+
+// Must returns c, or panics if err is not nil. It is for program start: cache.Must(cache.New(…)).
+func Must[T any](c T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
+func (e *engine) view(version int) *Cache {
+	c := &Cache{engine: e, version: version}
+	c.verbs = &Space{engine: e, name: "", prefix: namespace(e.opts.Prefix, version) + ":"}
+	return c
+}
+
+// WithVersion returns a view of the same cache whose verbs work on another version of its keys. It
+// costs little; it is not for kinds, which have a version of their own schema.
+func (c *Cache) WithVersion(version int) *Cache {
+	if version == c.version {
+		return c
+	}
+	return c.view(version)
+}
+
+// Name returns the cache's name.
+func (c *Cache) Name() string { return c.opts.Name }
+
+// Version returns the version of this view.
+func (c *Cache) Version() int { return c.version }
+
+// Store returns the store under the cache, for what the cache does not offer.
+func (c *Cache) Store() store.Store { return c.store }
+
+// Observer returns the cache's observer; nil where there is none.
+func (c *Cache) Observer() *event.Observer { return c.opts.Observer }
+
+// Policy returns the cache's policy with its defaults filled in.
+func (c *Cache) Policy() Policy { return c.opts.Policy }
+
+// Ping reports whether the store answers. A store that cannot be asked always does.
+func (c *Cache) Ping(ctx context.Context) error {
+	if p, ok := c.store.(store.Pinger); ok {
+		return p.Ping(ctx)
+	}
+	return nil
+}
+
+// Close stops the cache's clock and closes the store, unless Options.KeepStore is set. Afterwards
+// loaders are still run, and nothing is stored. Close is idempotent, and closes all versions and kinds.
+func (c *Cache) Close() error {
+	c.clock.Close()
+	if c.opts.KeepStore {
+		return nil
+	}
+	return c.store.Close()
+}
+
+// Clear removes every entry of this cache's prefix and version — objects, fragments and pages — and
+// nothing else. Loads that run meanwhile are not stored.
+func (c *Cache) Clear(ctx context.Context) error {
+	start := time.Now()
+	err := c.clearPrefix(ctx, namespace(c.opts.Prefix, c.version))
+	c.report(ctx, event.Call{Op: event.OpClear, Outcome: outcomeOf(err), Took: time.Since(start)})
+	return err
+}
+
+func (e *engine) clearPrefix(ctx context.Context, prefix string) error {
+	e.flights.ForgetFunc(func(key string) bool { return len(key) >= len(prefix) && key[:len(prefix)] == prefix })
+	if err := e.store.Clear(ctx, prefix); err != nil {
+		e.storeFailed(ctx, event.OpClear, err)
+		return fmt.Errorf("cache: clear: %w", err)
+	}
+	return nil
+}
+
+func (e *engine) unsupported(op, capability string) error {
+	return fmt.Errorf("cache: %s: the store %T is no %s: %w", op, e.store, capability, ErrUnsupported)
+}
+
+func outcomeOf(err error) event.Outcome {
+	if err != nil {
+		return event.OutcomeError
+	}
+	return event.OutcomeOK
+}

@@ -1,0 +1,38 @@
+package cache
+
+import (
+	"errors"
+
+	"github.com/strata-cache/strata/core/guard/flight"
+	"github.com/strata-cache/strata/core/guard/keyrule"
+	"github.com/strata-cache/strata/core/store"
+)
+
+// Errors of this package. Loader errors come back as they are, never wrapped.
+var (
+	// ErrMiss is returned by look-ups without a loader when there is no fresh value, and by Incr,
+	// TTL and BumpVersion when there is nothing to work on.
+	ErrMiss = store.ErrMiss
+	// ErrNotFound is what a loader returns for what does not exist; it is then what callers get, from
+	// the loader and from the negative cache alike.
+	ErrNotFound = errors.New("cache: not found")
+	// ErrNotModified is what a loader returns when the stale value it was offered still holds.
+	ErrNotModified = errors.New("cache: not modified")
+	// ErrRejected is found by errors.Is in the error for a key that the key rule refused.
+	ErrRejected = keyrule.ErrRejected
+	// ErrNotInteger is returned by Incr for a value that is not a counter.
+	ErrNotInteger = store.ErrNotInteger
+	// ErrOverflow is returned by Incr when the result does not fit into 64 bits.
+	ErrOverflow = store.ErrOverflow
+	// ErrTimeout is returned to waiters of a load that exceeded its HardTimeout. It is a
+	// context.DeadlineExceeded too.
+	ErrTimeout = flight.ErrTimeout
+	// ErrUnsupported is found by errors.Is in the error of an operation that the cache's store cannot
+	// do; its text names the missing capability. It is errors.ErrUnsupported.
+	ErrUnsupported = errors.ErrUnsupported
+	// ErrUnknownCache is found by errors.Is in the error of Manager.Get for a name that is not there.
+	ErrUnknownCache = errors.New("cache: unknown cache")
+)
+
+// PanicError is what callers get for a loader that panicked or called runtime.Goexit.
+type PanicError = flight.PanicError
