@@ -1,0 +1,237 @@
+package page
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// appendKey appends the primary key of a request to buf: what the response may depend on by the URL, by
+// the options, and by headers that are known to be abused. The form is
+//
+//	scheme ":" length ":" host path ["?" length ":" query] { "|" tag length ":" value }
+//
+// in which every part is framed (a path holds neither '?' nor '|'), so that two requests share a key only
+// if all parts are equal.
+func (p *Cache) appendKey(buf []byte, r *http.Request, q *request) []byte {
+	if r.TLS != nil {
+		buf = append(buf, "https:"...)
+	} else {
+		buf = append(buf, "http:"...)
+	}
+	host := trimPort(r.Host, r.TLS != nil)
+	buf = strconv.AppendInt(buf, int64(len(host)), 10)
+	buf = append(buf, ':')
+	buf = appendLower(buf, host)
+	path := r.URL.EscapedPath()
+	buf = append(buf, path...)
+	if r.URL.RawQuery != "" || r.URL.ForceQuery {
+		buf = append(buf, '?')
+		buf = p.appendQuery(buf, r.URL.RawQuery)
+	}
+	if !sameTarget(r, path) {
+		// Somebody has rewritten the URL, as http.StripPrefix does: then both forms count.
+		buf = appendPart(buf, 'u', r.RequestURI)
+	}
+	if q.poison {
+		buf = appendPoison(buf, r.Header)
+	}
+	for _, name := range p.opts.Vary {
+		buf = appendField(buf, 'h', r.Header, name)
+	}
+	if q.cookies {
+		buf = p.appendCookies(buf, r.Header["Cookie"])
+	}
+	if p.opts.VaryBy != nil {
+		buf = appendPart(buf, 'v', p.opts.VaryBy(r))
+	}
+	return buf
+}
+
+func appendPart(buf []byte, tag byte, value string) []byte {
+	buf = append(buf, '|', tag)
+	buf = strconv.AppendInt(buf, int64(len(value)), 10)
+	buf = append(buf, ':')
+	return append(buf, value...)
+}
+
+// appendField appends the lines of a header field, each framed. Absent, empty and two lines are three
+// different things.
+func appendField(buf []byte, tag byte, h http.Header, name string) []byte {
+	lines := h[name]
+	buf = append(buf, '|', tag)
+	buf = append(buf, name...)
+	buf = append(buf, '*')
+	buf = strconv.AppendInt(buf, int64(len(lines)), 10)
+	for _, l := range lines {
+		l = trim(l)
+		buf = append(buf, ',')
+		buf = strconv.AppendInt(buf, int64(len(l)), 10)
+		buf = append(buf, ':')
+		buf = append(buf, l...)
+	}
+	return buf
+}
+
+func appendPoison(buf []byte, h http.Header) []byte {
+	for _, name := range poisonHeaders {
+		lines, ok := h[name]
+		if !ok {
+			continue
+		}
+		if name == "Forwarded" {
+			// "for" and "by" differ for every client and are of no interest.
+			for _, l := range lines {
+				buf = appendForwarded(buf, l)
+			}
+			continue
+		}
+		buf = appendField(buf, 'x', h, name)
+	}
+	return buf
+}
+
+// appendForwarded appends host and proto of one line of a Forwarded field (RFC 7239 §4). The parts are
+// taken at every ';' and ',', in quotes or not: a line that means to confuse only makes its own key.
+func appendForwarded(buf []byte, line string) []byte {
+	for part := range strings.FieldsFuncSeq(line, func(r rune) bool { return r == ';' || r == ',' }) {
+		name, _, _ := strings.Cut(part, "=")
+		if name = trim(name); !strings.EqualFold(name, "for") && !strings.EqualFold(name, "by") {
+			buf = appendPart(buf, 'f', trim(part))
+		}
+	}
+	return buf
+}
+
+// appendCookies appends the cookies that the options name, in their order. Repeated ones all count.
+func (p *Cache) appendCookies(buf []byte, lines []string) []byte {
+	for _, want := range p.opts.VaryCookies {
+		for _, line := range lines {
+			for pair := range strings.SplitSeq(line, ";") {
+				if name, value, ok := strings.Cut(trim(pair), "="); ok && name == want {
+					buf = appendPart(buf, 'c', name)
+					buf = appendPart(buf, '=', value)
+				}
+			}
+		}
+	}
+	return buf
+}
+
+// trimPort cuts the scheme's default port off a host.
+func trimPort(host string, secure bool) string {
+	port := ":80"
+	if secure {
+		port = ":443"
+	}
+	return strings.TrimSuffix(host, port)
+}
+
+func appendLower(buf []byte, s string) []byte {
+	for i := range len(s) {
+		c := s[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		buf = append(buf, c)
+	}
+	return buf
+}
+
+// sameTarget reports whether the URL still is what the client sent.
+func sameTarget(r *http.Request, path string) bool {
+	rest, ok := strings.CutPrefix(r.RequestURI, path)
+	switch {
+	case r.RequestURI == "":
+		return true
+	case !ok:
+		return false
+	case rest == "":
+		return r.URL.RawQuery == "" && !r.URL.ForceQuery
+	default:
+		return rest[0] == '?' && rest[1:] == r.URL.RawQuery
+	}
+}
+
+// maxPairs is how many query parameters are sorted without an allocation.
+const maxPairs = 16
+
+// appendQuery appends the query with its pairs sorted by name; the order within one name stays, and so
+// does every byte. '&' is the only separator. A query with escaped names is not sorted at all: "%61" and
+// "a" are the same name to the application, and their order may matter.
+func (p *Cache) appendQuery(buf []byte, query string) []byte {
+	var stack [maxPairs]string
+	pairs := stack[:0]
+	sorted := p.mode == Site
+	for rest, more := query, true; more; {
+		var pair string
+		pair, rest, more = strings.Cut(rest, "&")
+		if p.filtersQuery && p.hidesParam(pair) {
+			continue
+		}
+		if sorted && strings.ContainsAny(paramName(pair), "%+") {
+			sorted = false
+		}
+		pairs = append(pairs, pair)
+	}
+	switch {
+	case !sorted:
+	case len(pairs) > maxPairs:
+		slices.SortStableFunc(pairs, func(a, b string) int { return strings.Compare(paramName(a), paramName(b)) })
+	default:
+		sortPairs(pairs)
+	}
+	size := max(0, len(pairs)-1)
+	for _, pair := range pairs {
+		size += len(pair)
+	}
+	buf = strconv.AppendInt(buf, int64(size), 10)
+	buf = append(buf, ':')
+	for i, pair := range pairs {
+		if i > 0 {
+			buf = append(buf, '&')
+		}
+		buf = append(buf, pair...)
+	}
+	return buf
+}
+
+// sortPairs is a stable insertion sort.
+func sortPairs(pairs []string) {
+	for i := 1; i < len(pairs); i++ {
+		for j := i; j > 0 && paramName(pairs[j]) < paramName(pairs[j-1]); j-- {
+			pairs[j], pairs[j-1] = pairs[j-1], pairs[j]
+		}
+	}
+}
+
+func paramName(pair string) string {
+	name, _, _ := strings.Cut(pair, "=")
+	return name
+}
+
+// hidesParam reports whether the options keep a query parameter from the key and from the handler.
+func (p *Cache) hidesParam(pair string) bool {
+	name := paramName(pair)
+	if strings.ContainsAny(name, "%+") {
+		name = unescapeName(name)
+	}
+	for _, pattern := range p.opts.IgnoreParams {
+		if matchName(pattern, name) {
+			return true
+		}
+	}
+	return len(p.opts.OnlyParams) > 0 && !slices.Contains(p.opts.OnlyParams, name)
+}
+
+// visibleQuery returns the query without the hidden parameters, its order unchanged.
+func (p *Cache) visibleQuery(query string) string {
+	var kept []string
+	for pair := range strings.SplitSeq(query, "&") {
+		if !p.hidesParam(pair) {
+			kept = append(kept, pair)
+		}
+	}
+	return strings.Join(kept, "&")
+}

@@ -1,0 +1,426 @@
+package page
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/strata-cache/strata/core/cache"
+	"github.com/strata-cache/strata/core/event"
+	"github.com/strata-cache/strata/core/guard/flight"
+)
+
+// Handler is what a page cache stands in front of. An error says that the response is not what the client
+// will get: the framework is going to render the error. Nothing is stored then.
+type Handler func(http.ResponseWriter, *http.Request) error
+
+// Run answers r: from the cache, from the run of the handler that another request has begun for the same
+// page, or by the handler. It returns the handler's error, and lets its panics through.
+//
+// The handler runs on the caller's goroutine, with a writer and a request that the adapter has to give to
+// it. The writer supports http.ResponseController; the request's context does not end with the client's
+// while other requests wait for the response.
+func (p *Cache) Run(w http.ResponseWriter, r *http.Request, next Handler) error {
+	q := p.examine(r)
+	if q.bypass != bypassMethod && p.opts.Validate != nil {
+		if err := p.opts.Validate(r); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return nil
+		}
+	}
+	switch q.bypass {
+	case "":
+		return p.cached(w, r, q, next)
+	case bypassUpgrade:
+		p.space.Bypassed(r.Context(), q.bypass)
+		return next(w, r)
+	case bypassMethod:
+		return p.past(w, r, forwardMethod, q.bypass, next)
+	default:
+		return p.past(w, r, forwardBypass, q.bypass, next)
+	}
+}
+
+// past runs the handler without the cache.
+func (p *Cache) past(w http.ResponseWriter, r *http.Request, f forward, reason string, next Handler) error {
+	p.space.Bypassed(r.Context(), reason)
+	rec := &recorder{w: w, texts: p.status, forward: f}
+	if f == forwardBypass {
+		rec.params = "; detail=" + reason
+	}
+	return next(rec, p.visible(r))
+}
+
+// Limits of how often a request looks again after it has waited for another one's run.
+const (
+	lostFlights = 2 // runs that ended without an answer
+	lookAgain   = 8 // runs that ended with an answer for others
+)
+
+// authorizedFlight ends the key of a run that requests with credentials share. They keep to themselves:
+// whoever sends credentials must not make others wait for an answer that is his alone.
+const authorizedFlight = "|a"
+
+func (p *Cache) cached(w http.ResponseWriter, r *http.Request, q request, next Handler) error {
+	ctx := r.Context()
+	buf := p.newKey(r, &q)
+	defer buf.put()
+	primary := string(buf.primary)
+	if c := controlOf(ctx); c != nil && c.site == p.site && c.key == primary {
+		// The cache is around itself: the outer one stores, with the lifetime of the inner one.
+		c.routeTTL.Store(int64(p.route))
+		return next(w, r)
+	}
+	start := p.space.StartTimer()
+	run := &run{p: p, w: w, r: r, q: q, next: next, primary: primary, began: time.Now()}
+	for run.looks = 0; ; run.looks++ {
+		if hit, err := run.look(buf); err != nil {
+			return p.past(w, r, forwardBypass, "key", next)
+		} else if hit {
+			p.hit(w, r, &q, run.found.page, start)
+			return nil
+		}
+		if r.Method == http.MethodHead || q.ranged || run.lost >= lostFlights || run.looks >= lookAgain ||
+			p.marks.has(run.flightKey, p.space.Now()) {
+			return run.alone()
+		}
+		if done, err := run.together(buf, start); done {
+			return err
+		}
+	}
+}
+
+// look looks the page up and reports whether it can be served.
+func (run *run) look(buf *keyBuf) (hit bool, err error) {
+	p := run.p
+	buf.primary = append(buf.primary[:0], run.primary...)
+	if run.found, err = p.lookup(run.r.Context(), buf, run.r, true); err != nil {
+		return false, err
+	}
+	run.key = string(buf.final)
+	run.flightKey = run.key
+	if run.q.authorized {
+		run.flightKey += authorizedFlight
+	}
+	return p.serves(run.found.page, &run.q, p.space.Now()), nil
+}
+
+// run is one request on its way to a handler.
+type run struct {
+	p       *Cache
+	w       http.ResponseWriter
+	r       *http.Request
+	q       request
+	next    Handler
+	primary string // primary key, as appendKey makes it
+	key     string // final key of the page, or of its variant
+	began   time.Time
+	found   found
+	looks   int
+	lost    int // of runs that this request has waited for
+
+	flightKey string
+
+	ctl       *control
+	flight    cache.Flight
+	cancel    context.CancelCauseFunc
+	streaming atomic.Bool
+	released  atomic.Bool
+}
+
+// outcome is what a leader's run means to those who wait for it.
+type outcome struct {
+	page   *page
+	index  *index // of the page's URL; nil if it does not vary
+	digest uint64 // of the page's variant
+}
+
+var (
+	// outcomeUncacheable: everybody makes their own.
+	outcomeUncacheable = &outcome{}
+	// outcomeLost: the run ended without an answer; one of those who wait makes the next.
+	outcomeLost = &outcome{}
+	// outcomeLook: there may be something in the cache now.
+	outcomeLook = &outcome{}
+)
+
+// alone runs the handler for this request only; its response is not stored.
+func (run *run) alone() error {
+	rec := &recorder{w: run.w, texts: run.p.status, forward: run.missed()}
+	run.ctl = &control{site: run.p.site, key: run.primary}
+	r := run.p.visible(run.r.WithContext(context.WithValue(run.r.Context(), controlKey{}, run.ctl)))
+	run.report(false)
+	began := time.Now()
+	result := event.LoadPanic
+	defer func() { run.p.space.Loaded(run.r.Context(), time.Since(began), result) }()
+	err := run.next(rec, r)
+	result = loadResult(r.Context(), err)
+	return err
+}
+
+func (run *run) missed() forward {
+	if run.found.index != nil {
+		return forwardVary
+	}
+	return forwardURI
+}
+
+func (run *run) report(coalesced bool) {
+	run.p.space.Report(run.r.Context(), event.Call{
+		Op: event.OpGet, Outcome: event.OutcomeMiss, Coalesced: coalesced, Took: time.Since(run.began),
+	})
+}
+
+// together leads a run, or waits for one. done is false where the caller has to look again.
+func (run *run) together(buf *keyBuf, start time.Time) (done bool, err error) {
+	p, ctx := run.p, run.r.Context()
+	f, lctx, leader, ok := p.space.Join(ctx, run.flightKey, p.opts.HardTimeout)
+	switch {
+	case !ok:
+		return true, run.alone()
+	case leader:
+		return run.takeOff(f, lctx, buf, start)
+	}
+	v, err := f.Wait(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		// The client has left, or its deadline has come.
+		http.Error(run.w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+		return true, nil
+	case err != nil:
+		// The run has exceeded the hard timeout. The next ones need not wait for that.
+		run.mark()
+		return true, run.alone()
+	}
+	switch o, _ := v.(*outcome); {
+	case o == outcomeLost:
+		run.lost++
+	case o == outcomeLook:
+	case o == nil, o.page == nil:
+		return true, run.alone()
+	case run.mayShare(o):
+		run.report(true)
+		run.shared(o.page)
+		return true, nil
+	}
+	return false, nil
+}
+
+// takeOff leads, unless a run that has ended since this request looked has stored what was missing.
+func (run *run) takeOff(f cache.Flight, lctx context.Context, buf *keyBuf, start time.Time) (done bool, err error) {
+	p := run.p
+	if run.q.authorized || p.space.Epoch(run.key) != run.found.epoch {
+		led := run.flightKey
+		hit, err := run.look(buf)
+		if hit || err != nil || run.flightKey != led {
+			f.Finish(outcomeLook, nil)
+			if hit {
+				p.hit(run.w, run.r, &run.q, run.found.page, start)
+			}
+			return hit, nil
+		}
+	}
+	run.flight = f
+	return true, run.lead(lctx)
+}
+
+// mayShare reports whether a page that another request's run has made answers this one: it is the same
+// variant, and credentials do not forbid it.
+func (run *run) mayShare(o *outcome) bool {
+	if run.q.authorized && o.page.flags&pageShared == 0 {
+		return false
+	}
+	if o.index == nil {
+		return true
+	}
+	_, digest := appendVariant(nil, o.index, run.r.Header)
+	return digest == o.digest
+}
+
+// shared answers with a page that another request's run has made.
+func (run *run) shared(pg *page) {
+	s := &shown{age: []string{strconv.FormatInt(pg.age, 10)}}
+	if texts := run.p.status; texts.name != "" {
+		h := http.Header{headerCacheStatus: pg.upstream[:len(pg.upstream):len(pg.upstream)]}
+		texts.add(h, run.missed(), "; collapsed")
+		s.status = h[headerCacheStatus]
+	}
+	run.p.write(run.w, run.r, &run.q, pg, s)
+}
+
+// lead runs the handler for this request and for those who join, and stores its response.
+func (run *run) lead(lctx context.Context) error {
+	p := run.p
+	run.report(false)
+	run.ctl = &control{site: p.site, key: run.primary}
+	hctx, stop := run.context(lctx)
+	defer stop()
+	rec := &recorder{w: run.w, run: run, texts: p.status, forward: run.missed()}
+	rec.start(run.q.conditional)
+	result := event.LoadPanic
+	defer func() {
+		if result == event.LoadPanic {
+			rec.stop(refusedIncomplete)
+			run.release(outcomeLost)
+		}
+		p.space.Loaded(run.r.Context(), time.Since(run.began), result)
+	}()
+	r := p.visible(run.r.WithContext(hctx))
+	if run.q.conditional {
+		r = withoutConditions(r)
+	}
+	err := run.next(rec, r)
+	result = loadResult(hctx, err)
+	if err != nil {
+		rec.stop(refusedIncomplete)
+		run.release(outcomeUncacheable)
+		return err
+	}
+	if result != event.LoadOK || lctx.Err() != nil && !run.released.Load() {
+		// What a handler writes after its context has ended may be cut off anywhere.
+		rec.stop(refusedIncomplete)
+	}
+	run.finish(rec)
+	return nil
+}
+
+// finish stores what was recorded, tells those who wait, and answers a request that was held.
+func (run *run) finish(rec *recorder) {
+	pg := rec.complete()
+	if pg == nil {
+		run.release(outcomeUncacheable)
+		return
+	}
+	o := run.store(pg, &rec.verdict)
+	rec.recording = false
+	run.release(o)
+	if rec.hold {
+		rec.hold = false
+		run.answer(rec, pg)
+	}
+	rec.recycle()
+}
+
+// answer sends a response that was held: with its preconditions evaluated.
+func (run *run) answer(rec *recorder, pg *page) {
+	if pg.status == http.StatusOK && pg.notModified(run.r.Header) {
+		h := run.w.Header()
+		for name := range h {
+			if isBodily(name) {
+				delete(h, name)
+			}
+		}
+		rec.status = http.StatusNotModified
+	}
+	rec.params = "; stored"
+	rec.pass()
+	if rec.status != http.StatusNotModified {
+		_, _ = run.w.Write(pg.body)
+	}
+}
+
+// context returns the handler's context. It has the request's values; it ends with the client, if nobody
+// else waits for the response, or at the hard timeout, if the handler has not begun to stream.
+func (run *run) context(lctx context.Context) (context.Context, func()) {
+	ctx := context.WithValue(context.WithoutCancel(lctx), controlKey{}, run.ctl)
+	ctx, cancel := context.WithCancelCause(ctx)
+	run.cancel = cancel
+	client := run.r.Context()
+	stopClient := context.AfterFunc(client, func() {
+		if run.released.Load() {
+			cancel(context.Cause(client))
+			return
+		}
+		run.flight.Leave()
+	})
+	stopLoad := context.AfterFunc(lctx, func() {
+		if !run.released.Load() && !run.streaming.Load() {
+			cancel(context.Cause(lctx))
+		}
+	})
+	return ctx, func() {
+		stopClient()
+		stopLoad()
+		cancel(context.Canceled)
+	}
+}
+
+// release tells those who wait how the run ended; only the first time counts. From then on the handler's
+// context ends with the client's.
+func (run *run) release(o *outcome) {
+	if run.released.Swap(true) {
+		return
+	}
+	run.flight.Finish(o, nil)
+	if client := run.r.Context(); client.Err() != nil {
+		run.cancel(context.Cause(client))
+	}
+}
+
+// refuse notes that the response will not be stored, and lets those go who wait for it. Its page is
+// marked, unless the next run may well end otherwise.
+func (run *run) refuse(reason string) {
+	p := run.p
+	p.space.Refused(run.r.Context(), reason)
+	if reason == refusedIncomplete || run.released.Load() {
+		return
+	}
+	run.mark()
+	run.release(outcomeUncacheable)
+}
+
+// mark lets the requests for the page run beside each other for a while.
+func (run *run) mark() {
+	if d := run.p.opts.HitForMiss; d > 0 {
+		run.p.marks.set(run.flightKey, run.p.space.Now()+d.Milliseconds())
+	}
+}
+
+// visible returns r without what the options keep from the handler.
+func (p *Cache) visible(r *http.Request) *http.Request {
+	hideCookies := p.opts.Cookies == CookiesIgnore && len(r.Header["Cookie"]) > 0
+	query := r.URL.RawQuery
+	if p.filtersQuery && query != "" {
+		query = p.visibleQuery(query)
+	}
+	if !hideCookies && query == r.URL.RawQuery {
+		return r
+	}
+	c := *r
+	if hideCookies {
+		c.Header = r.Header.Clone()
+		c.Header.Del("Cookie")
+	}
+	if query != r.URL.RawQuery {
+		u := *r.URL
+		u.RawQuery = query
+		c.URL, c.RequestURI = &u, u.RequestURI()
+		c.Form, c.PostForm = nil, nil
+	}
+	return &c
+}
+
+// withoutConditions returns r as an unconditional request: the page that it fills is for everybody.
+func withoutConditions(r *http.Request) *http.Request {
+	c := *r
+	c.Header = r.Header.Clone()
+	c.Header.Del("If-None-Match")
+	c.Header.Del("If-Modified-Since")
+	return &c
+}
+
+func loadResult(ctx context.Context, err error) event.LoadResult {
+	switch {
+	case err != nil:
+		return event.LoadError
+	case ctx.Err() == nil:
+		return event.LoadOK
+	case errors.Is(context.Cause(ctx), flight.ErrTimeout):
+		return event.LoadTimeout
+	default:
+		return event.LoadCanceled
+	}
+}

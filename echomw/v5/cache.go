@@ -1,0 +1,44 @@
+// Package echomw carries the page cache, and its monitor, into Echo v5. Echo v4 has package echomw of the
+// folder above.
+package echomw
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v5"
+
+	"github.com/strata-cache/strata/core/page"
+)
+
+// Cache returns a middleware that answers from pages and stores what the handlers behind it make: Django's
+// per-site cache. Middlewares that belong to one request, such as those for logs, request ids, compression
+// and CORS, are registered before it. The response of a handler that returns an error is not stored: Echo
+// renders the error after all middlewares.
+func Cache(pages *page.Cache) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc { return cached(pages, next) }
+}
+
+// Page returns h with its responses cached for ttl, as page.Cache.WithTTL says; 0 leaves the lifetime to
+// pages and to the response. It may stand inside of Cache on the same pages: the response is stored once.
+func Page(pages *page.Cache, ttl time.Duration, h echo.HandlerFunc) echo.HandlerFunc {
+	return cached(pages.WithTTL(ttl), h)
+}
+
+func cached(pages *page.Cache, next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c *echo.Context) error {
+		w, request := c.Response(), c.Request()
+		if pages.TryServe(w, request) {
+			return nil
+		}
+		return pages.Run(w, request, func(rec http.ResponseWriter, r *http.Request) error {
+			c.SetResponse(rec)
+			c.SetRequest(r)
+			defer func() {
+				c.SetResponse(w)
+				c.SetRequest(request)
+			}()
+			return next(c)
+		})
+	}
+}

@@ -1,0 +1,494 @@
+package pagetest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/strata-cache/strata/core/page"
+)
+
+const patience = 20 * time.Second
+
+var streamCases = []testCase{
+	{"what is flushed arrives", func(t *testing.T, build Build) {
+		release := make(chan struct{})
+		app := start(t, build, serve(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "first ")
+			if err := http.NewResponseController(w).Flush(); err != nil {
+				t.Errorf("Flush: %v", err)
+			}
+			<-release
+			_, _ = io.WriteString(w, "second")
+		}))
+		res, err := http.DefaultClient.Do(app.Request(http.MethodGet, "/"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		got := make([]byte, 6)
+		if _, err := io.ReadFull(res.Body, got); err != nil || string(got) != "first " {
+			t.Fatalf("before the handler has ended: %q, %v", got, err)
+		}
+		close(release)
+		if rest, err := io.ReadAll(res.Body); err != nil || string(rest) != "second" {
+			t.Errorf("then %q, %v", rest, err)
+		}
+	}},
+	{"a connection can be hijacked", func(t *testing.T, build Build) {
+		app := start(t, build, serve(func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Errorf("Hijack: %v", err)
+				return
+			}
+			defer conn.Close()
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nraw")
+		}))
+		for _, header := range []string{"", "Connection: Upgrade\r\nUpgrade: test\r\n"} {
+			_, r := app.raw("GET / HTTP/1.1\r\nHost: x\r\n" + header + "\r\n")
+			if all, _ := io.ReadAll(r); !strings.HasSuffix(string(all), "\r\n\r\nraw") {
+				t.Errorf("%q: got %q", header, all)
+			}
+		}
+		app.WantRuns(2)
+	}},
+	{"an informational answer comes first", func(t *testing.T, build Build) {
+		app := start(t, build, serve(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Link", "</style.css>; rel=preload")
+			unwrap(w).WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(http.StatusOK)
+			_, _ = io.WriteString(w, "body")
+		}))
+		for i := range 2 {
+			var hints []string
+			r := app.Request(http.MethodGet, "/")
+			r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+				Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+					hints = append(hints, fmt.Sprint(code, h["Link"]))
+					return nil
+				},
+			}))
+			a, err := app.Do(r)
+			if err != nil || a.StatusCode != 200 || a.Text != "body" {
+				t.Errorf("answer %d: %d %q, %v", i, a.StatusCode, a.Text, err)
+			}
+			if want := 1 - i; len(hints) != want {
+				t.Errorf("answer %d came with hints %q", i, hints)
+			}
+		}
+	}},
+	{"a panic stores nothing", func(t *testing.T, build Build) {
+		var broken sync.Once
+		app := start(t, build, serve(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "body")
+			broken.Do(func() { panic(http.ErrAbortHandler) })
+		}))
+		if a, err := app.Do(app.Request(http.MethodGet, "/")); err == nil && a.Err == nil && a.StatusCode == 200 && a.ContentLength >= 0 {
+			t.Errorf("the aborted answer looks complete: %d %q", a.StatusCode, a.Text)
+		}
+		if a := app.Get("/"); a.Hit() || a.Text != "body" {
+			t.Errorf("then %q (%s)", a.Text, a.CacheStatus())
+		}
+		if a := app.Get("/"); !a.Hit() {
+			t.Errorf("and then %s", a.CacheStatus())
+		}
+	}},
+	{"a body that is cut off is not stored", func(t *testing.T, build Build) {
+		app := start(t, build, serve(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			_, _ = io.WriteString(w, "short")
+		}))
+		for range 2 {
+			if a, err := app.Do(app.Request(http.MethodGet, "/")); err == nil && a.Err == nil {
+				t.Errorf("got a whole answer %q", a.Text)
+			}
+		}
+		app.WantRuns(2)
+	}},
+	{"a client that leaves does not spoil the page", func(t *testing.T, build Build) {
+		begun, left := make(chan struct{}), make(chan struct{})
+		var once sync.Once
+		app := start(t, build, serve(func(w http.ResponseWriter, r *http.Request) {
+			once.Do(func() {
+				close(begun)
+				<-left
+				<-r.Context().Done() // nobody else waits: the handler may stop
+			})
+			_, _ = io.WriteString(w, "body")
+		}))
+		conn, _ := app.raw("GET / HTTP/1.1\r\nHost: " + app.Server.Listener.Addr().String() + "\r\n\r\n")
+		<-begun
+		conn.Close()
+		close(left)
+		for range 2 {
+			if a := app.Get("/"); a.Text != "body" || a.Err != nil {
+				t.Errorf("%q, %v", a.Text, a.Err)
+			}
+		}
+	}},
+}
+
+// unwrap returns the server's own writer: an informational status that is given to a framework's writer
+// may be lost there, with a page cache or without.
+func unwrap(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = u.Unwrap()
+	}
+}
+
+// crowd sends n requests at once and returns their answers.
+func (app *App) crowd(n int, request func(i int) *http.Request) []Answer {
+	answers := make([]Answer, n)
+	transport := &http.Transport{MaxConnsPerHost: 0, DisableCompression: true}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			res, err := client.Do(request(i))
+			if err != nil {
+				answers[i] = Answer{Err: err}
+				return
+			}
+			defer res.Body.Close()
+			body, err := io.ReadAll(res.Body)
+			answers[i] = Answer{res, string(body), err}
+		})
+	}
+	wg.Wait()
+	return answers
+}
+
+// waiters is how many requests have to be on their way before the handler answers; what has arrived is
+// counted by the middleware before the cache.
+type waiters struct {
+	mu   sync.Mutex
+	n    int
+	full chan struct{}
+	want int
+}
+
+func newWaiters(want int) *waiters { return &waiters{want: want, full: make(chan struct{})} }
+
+func (w *waiters) arrive(http.ResponseWriter, *http.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.n++; w.n == w.want {
+		close(w.full)
+	}
+}
+
+var coalesceCases = []testCase{
+	{"1,000 cold requests, one run", func(t *testing.T, build Build) {
+		const n = 1000
+		w := newWaiters(n)
+		o := serve(func(rw http.ResponseWriter, _ *http.Request) {
+			<-w.full
+			_, _ = io.WriteString(rw, "body")
+		})
+		o.page.HardTimeout = -1 // a machine that is busy may take a while to send so many
+		o.setup.Outer = w.arrive
+		app := start(t, build, o)
+		collapsed := 0
+		for _, a := range app.crowd(n, func(int) *http.Request { return app.Request(http.MethodGet, "/") }) {
+			if a.Err != nil || a.Text != "body" || a.StatusCode != 200 {
+				t.Fatalf("%q, %v", a.Text, a.Err)
+			}
+			if strings.Contains(a.CacheStatus(), "collapsed") {
+				collapsed++
+			}
+		}
+		app.WantRuns(1)
+		if collapsed == 0 {
+			t.Error("nobody waited")
+		}
+	}},
+	{"what cannot be shared runs in parallel", func(t *testing.T, build Build) {
+		const n = 20
+		for _, header := range []string{"Set-Cookie: a=b", "Cache-Control: private", "Cache-Control: no-store", "Vary: *"} {
+			all := newWaiters(n)
+			app := start(t, build, serve(func(w http.ResponseWriter, r *http.Request) {
+				name, value, _ := strings.Cut(header, ": ")
+				w.Header().Set(name, value)
+				w.WriteHeader(http.StatusOK)
+				// Only if all run at once does any of them go on.
+				all.arrive(w, r)
+				select {
+				case <-all.full:
+				case <-time.After(patience):
+					t.Errorf("%s: the runs wait for each other", header)
+				}
+				_, _ = io.WriteString(w, r.Header.Get("X-Me"))
+			}))
+			for i, a := range app.crowd(n, func(i int) *http.Request { return app.Request(http.MethodGet, "/", fmt.Sprintf("X-Me: %d", i)) }) {
+				if a.Text != fmt.Sprint(i) {
+					t.Errorf("%s: request %d got %q", header, i, a.Text)
+				}
+			}
+			app.WantRuns(n)
+		}
+	}},
+	{"variants are not mixed up", func(t *testing.T, build Build) {
+		const n = 60
+		w := newWaiters(n)
+		o := serve(func(rw http.ResponseWriter, r *http.Request) {
+			<-w.full
+			rw.Header().Set("Vary", "X-A")
+			_, _ = io.WriteString(rw, r.Header.Get("X-A"))
+		})
+		o.setup.Outer = w.arrive
+		app := start(t, build, o)
+		for i, a := range app.crowd(n, func(i int) *http.Request { return app.Request(http.MethodGet, "/", fmt.Sprintf("X-A: %d", i%3)) }) {
+			if a.Text != fmt.Sprint(i%3) {
+				t.Errorf("variant %d got %q", i%3, a.Text)
+			}
+		}
+		app.WantRuns(3)
+	}},
+	{"credentials are not mixed up", func(t *testing.T, build Build) {
+		const n = 30
+		w := newWaiters(n)
+		o := serve(func(rw http.ResponseWriter, r *http.Request) {
+			<-w.full
+			_, _ = io.WriteString(rw, r.Header.Get("Authorization"))
+		})
+		o.setup.Outer = w.arrive
+		app := start(t, build, o)
+		for i, a := range app.crowd(n, func(i int) *http.Request {
+			if i%2 == 0 {
+				return app.Request(http.MethodGet, "/")
+			}
+			return app.Request(http.MethodGet, "/", fmt.Sprintf("Authorization: %d", i))
+		}) {
+			want := ""
+			if i%2 == 1 {
+				want = fmt.Sprint(i)
+			}
+			if a.Text != want {
+				t.Errorf("request %d got %q, want %q", i, a.Text, want)
+			}
+		}
+	}},
+	{"a leader that leaves costs nothing", func(t *testing.T, build Build) {
+		begun, finish := make(chan struct{}), make(chan struct{})
+		two := newWaiters(2)
+		o := serve(func(w http.ResponseWriter, r *http.Request) {
+			close(begun) // a second run would panic
+			select {
+			case <-finish:
+			case <-r.Context().Done():
+				t.Error("the handler's context has ended with its first client")
+			}
+			for range 64 {
+				_, _ = io.WriteString(w, strings.Repeat("x", 1024))
+			}
+		})
+		o.setup.Outer = two.arrive
+		app := start(t, build, o)
+		conn, _ := app.raw("GET / HTTP/1.1\r\nHost: " + app.Server.Listener.Addr().String() + "\r\n\r\n")
+		<-begun
+		follower := make(chan Answer, 1)
+		go func() {
+			a, err := app.Do(app.Request(http.MethodGet, "/"))
+			if err != nil {
+				a.Err = err
+			}
+			follower <- a
+		}()
+		<-two.full
+		app.settle()
+		conn.Close()
+		app.settle()
+		close(finish)
+		if a := <-follower; a.Err != nil || len(a.Text) != 64*1024 {
+			t.Errorf("the follower got %d bytes, %v", len(a.Text), a.Err)
+		}
+		app.WantRuns(1)
+		if a := app.Get("/"); !a.Hit() {
+			t.Errorf("the page was not stored: %d %q %v", a.StatusCode, a.Text[:min(len(a.Text), 80)], a.Header)
+		}
+	}},
+	{"a leader that panics costs one run", func(t *testing.T, build Build) {
+		const n = 20
+		w := newWaiters(n)
+		var first sync.Once
+		o := serve(func(rw http.ResponseWriter, _ *http.Request) {
+			<-w.full
+			first.Do(func() { panic(http.ErrAbortHandler) })
+			_, _ = io.WriteString(rw, "body")
+		})
+		o.setup.Outer = w.arrive
+		app := start(t, build, o)
+		failed := 0
+		for _, a := range app.crowd(n, func(int) *http.Request { return app.Request(http.MethodGet, "/") }) {
+			if a.Err != nil || a.StatusCode != 200 {
+				failed++
+			} else if a.Text != "body" {
+				t.Errorf("got %q", a.Text)
+			}
+		}
+		if failed > 1 {
+			t.Errorf("%d requests failed, only the one that panicked may", failed)
+		}
+		app.WantRuns(2)
+	}},
+	{"failures do not queue", func(t *testing.T, build Build) {
+		const n = 20
+		all := newWaiters(n)
+		app := start(t, build, serve(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusInternalServerError)
+			all.arrive(w, r)
+			select {
+			case <-all.full:
+			case <-time.After(patience):
+				t.Error("the runs wait for each other")
+			}
+		}))
+		for _, a := range app.crowd(n, func(int) *http.Request { return app.Request(http.MethodGet, "/") }) {
+			if a.StatusCode != 500 {
+				t.Errorf("%d, %v", a.StatusCode, a.Err)
+			}
+		}
+	}},
+	{"a follower leaves at its own deadline", func(t *testing.T, build Build) {
+		begun, finish := make(chan struct{}), make(chan struct{})
+		o := serve(func(w http.ResponseWriter, _ *http.Request) {
+			close(begun)
+			<-finish
+			_, _ = io.WriteString(w, "body")
+		})
+		app := start(t, build, o)
+		leader := make(chan Answer, 1)
+		go func() {
+			a, err := app.Do(app.Request(http.MethodGet, "/"))
+			a.Err = err
+			leader <- a
+		}()
+		<-begun
+		h := app.Server.Config.Handler
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		r := app.Request(http.MethodGet, "/").WithContext(ctx)
+		r.Host, r.RequestURI = app.Server.Listener.Addr().String(), "/"
+		w := newResponse()
+		h.ServeHTTP(w, r) // returns while the handler still runs
+		if w.status != http.StatusServiceUnavailable {
+			t.Errorf("answered %d", w.status)
+		}
+		close(finish)
+		if a := <-leader; a.Err != nil || a.Text != "body" {
+			t.Errorf("the leader got %q, %v", a.Text, a.Err)
+		}
+		app.WantRuns(1)
+	}},
+	{"a page that is purged while it is made is not stored", func(t *testing.T, build Build) {
+		for _, vary := range []string{"", "X-A"} {
+			begun, finish := make(chan struct{}, 9), make(chan struct{})
+			app := start(t, build, serve(func(w http.ResponseWriter, r *http.Request) {
+				if vary != "" {
+					w.Header().Set("Vary", vary)
+				}
+				if r.Header.Get("X-A") != "warm" {
+					begun <- struct{}{}
+					<-finish
+				}
+				_, _ = io.WriteString(w, "old")
+			}))
+			if vary != "" {
+				app.Get("/", "X-A: warm")
+			}
+			done := make(chan Answer, 1)
+			go func() {
+				a, _ := app.Do(app.Request(http.MethodGet, "/", "X-A: 1"))
+				done <- a
+			}()
+			<-begun
+			if _, err := app.Pages.Purge(t.Context(), app.Server.URL+"/"); err != nil {
+				t.Fatal(err)
+			}
+			close(finish)
+			if a := <-done; a.Text != "old" {
+				t.Errorf("the one who asked got %q", a.Text)
+			}
+			if a := app.Get("/", "X-A: 1"); a.Hit() {
+				t.Errorf("Vary %q: what was made before the purge was stored", vary)
+			}
+		}
+	}},
+	{"pages inside of pages do not wait for themselves", func(t *testing.T, build Build) {
+		var app *App
+		o := serve(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/outer" {
+				inner := newResponse()
+				again := r.Clone(r.Context())
+				again.URL.Path, again.RequestURI = "/inner", "/inner"
+				app.Server.Config.Handler.ServeHTTP(inner, again)
+				_, _ = io.WriteString(w, "outer+"+inner.body.String())
+				return
+			}
+			_, _ = io.WriteString(w, "inner")
+		})
+		app = start(t, build, o)
+		for range 2 {
+			if a := app.Get("/outer"); a.Text != "outer+inner" {
+				t.Errorf("%q", a.Text)
+			}
+		}
+		app.WantRuns(2)
+	}},
+	{"a handler has the values of its request", func(t *testing.T, build Build) {
+		app := start(t, build, serve(func(w http.ResponseWriter, r *http.Request) {
+			page.AddTags(r, "a", "b")
+			if r.Context().Value(http.ServerContextKey) == nil {
+				t.Error("the context has lost the server's values")
+			}
+			if err := r.Context().Err(); err != nil {
+				t.Errorf("the context has ended: %v", err)
+			}
+			_, _ = io.WriteString(w, "body")
+		}))
+		app.Get("/")
+	}},
+}
+
+// settle lets the server notice what has happened on its connections. Nothing that a client can see tells
+// when it has.
+func (app *App) settle() {
+	timer := time.NewTimer(30 * time.Millisecond)
+	defer timer.Stop()
+	<-timer.C
+}
+
+// written is a response without a server.
+type written struct {
+	header http.Header
+	status int
+	body   strings.Builder
+}
+
+func newResponse() *written { return &written{header: http.Header{}} }
+
+func (w *written) Header() http.Header { return w.header }
+
+func (w *written) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+}
+
+func (w *written) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.body.Write(b)
+}
