@@ -100,12 +100,13 @@ func (p *Cache) Purge(ctx context.Context, rawURL string) (bool, error) {
 // PurgeRequest is Purge for the page that r would be answered with.
 func (p *Cache) PurgeRequest(ctx context.Context, r *http.Request) (bool, error) {
 	q := p.examine(r)
-	key, err := p.space.FinishKey(p.appendKey([]byte(p.space.Prefix()), r, &q))
+	buf, err := p.newKey(r, &q)
+	defer buf.put()
 	if err != nil {
 		return false, err
 	}
 	// The second one holds nothing; a run that requests with credentials share is known by it.
-	n, err := p.space.Remove(ctx, string(key), string(key)+authorizedFlight)
+	n, err := p.space.Remove(ctx, string(buf.b), string(buf.b)+authorizedFlight)
 	return n > 0, err
 }
 
@@ -117,32 +118,29 @@ type found struct {
 	epoch  uint64 // of the flights under the final key, from before it was looked up
 }
 
-// lookup looks up the page for r, whose primary key is in buf. Afterwards buf.final is the final key of the
+// lookup looks up the page for r, whose primary key is in buf. Afterwards buf holds the final key of the
 // page, or of the variant that r asks for. epochs says that the caller may join a flight later.
 func (p *Cache) lookup(ctx context.Context, buf *keyBuf, r *http.Request, epochs bool) (f found, err error) {
-	var inner *index
-	if f.page, f.index, err = p.read(ctx, buf, &f, epochs); err != nil || f.index == nil {
+	f.page, f.index = p.read(ctx, buf, &f, epochs)
+	if f.index == nil {
+		return f, nil
+	}
+	buf.b, f.digest = appendVariant(buf.b, f.index, r.Header)
+	if buf.b, err = p.space.FinishKey(buf.b); err != nil {
 		return f, err
 	}
-	buf.primary, f.digest = appendVariant(buf.primary, f.index, r.Header)
-	if f.page, inner, err = p.read(ctx, buf, &f, epochs); inner != nil {
+	var inner *index
+	if f.page, inner = p.read(ctx, buf, &f, epochs); inner != nil {
 		f.page = nil
 	}
-	return f, err
+	return f, nil
 }
 
-func (p *Cache) read(ctx context.Context, buf *keyBuf, f *found, epochs bool) (*page, *index, error) {
-	// The key rule works on a copy, since the key may have to be lengthened.
-	key, err := p.space.FinishKey(append(buf.final[:0], buf.primary...))
-	buf.final = key
-	if err != nil {
-		return nil, nil, err
-	}
+func (p *Cache) read(ctx context.Context, buf *keyBuf, f *found, epochs bool) (*page, *index) {
 	if epochs {
-		f.epoch = p.space.Epoch(string(key))
+		f.epoch = p.space.Epoch(string(buf.b))
 	}
-	pg, x := p.open(ctx, key, p.space.Lookup(ctx, key))
-	return pg, x, nil
+	return p.open(ctx, buf.b, p.space.Lookup(ctx, buf.b))
 }
 
 func (p *Cache) open(ctx context.Context, key []byte, e *store.Entry) (*page, *index) {
@@ -157,23 +155,23 @@ func (p *Cache) open(ctx context.Context, key []byte, e *store.Entry) (*page, *i
 	return pg, x
 }
 
-// keyBuf is where the keys of one look-up are built.
-type keyBuf struct{ primary, final []byte }
+// keyBuf is where the key of one look-up is built.
+type keyBuf struct{ b []byte }
 
 const keyBufSize = 1024
 
-var keyBufs = sync.Pool{New: func() any {
-	return &keyBuf{make([]byte, 0, keyBufSize), make([]byte, 0, keyBufSize)}
-}}
+var keyBufs = sync.Pool{New: func() any { return &keyBuf{make([]byte, 0, keyBufSize)} }}
 
-func (p *Cache) newKey(r *http.Request, q *request) *keyBuf {
+// newKey returns the primary key of a request, with the key rule applied.
+func (p *Cache) newKey(r *http.Request, q *request) (*keyBuf, error) {
 	buf := keyBufs.Get().(*keyBuf)
-	buf.primary = p.appendKey(append(buf.primary[:0], p.space.Prefix()...), r, q)
-	return buf
+	var err error
+	buf.b, err = p.space.FinishKey(p.appendKey(append(buf.b[:0], p.space.Prefix()...), r, q))
+	return buf, err
 }
 
 func (b *keyBuf) put() {
-	if cap(b.primary) <= keyBufSize && cap(b.final) <= keyBufSize {
+	if cap(b.b) <= keyBufSize {
 		keyBufs.Put(b)
 	}
 }

@@ -66,9 +66,12 @@ const authorizedFlight = "|a"
 
 func (p *Cache) cached(w http.ResponseWriter, r *http.Request, q request, next Handler) error {
 	ctx := r.Context()
-	buf := p.newKey(r, &q)
+	buf, err := p.newKey(r, &q)
 	defer buf.put()
-	primary := string(buf.primary)
+	if err != nil {
+		return p.past(w, r, forwardBypass, "key", next)
+	}
+	primary := string(buf.b)
 	if c := controlOf(ctx); c != nil && c.site == p.site && c.key == primary {
 		// The cache is around itself: the outer one stores, with the lifetime of the inner one.
 		c.routeTTL.Store(int64(p.route))
@@ -96,11 +99,11 @@ func (p *Cache) cached(w http.ResponseWriter, r *http.Request, q request, next H
 // look looks the page up and reports whether it can be served.
 func (run *run) look(buf *keyBuf) (hit bool, err error) {
 	p := run.p
-	buf.primary = append(buf.primary[:0], run.primary...)
+	buf.b = append(buf.b[:0], run.primary...)
 	if run.found, err = p.lookup(run.r.Context(), buf, run.r, true); err != nil {
 		return false, err
 	}
-	run.key = string(buf.final)
+	run.key = string(buf.b)
 	run.flightKey = run.key
 	if run.q.authorized {
 		run.flightKey += authorizedFlight
@@ -115,7 +118,7 @@ type run struct {
 	r       *http.Request
 	q       request
 	next    Handler
-	primary string // primary key, as appendKey makes it
+	primary string // the primary key, with the key rule applied
 	key     string // final key of the page, or of its variant
 	began   time.Time
 	found   found

@@ -21,9 +21,9 @@ func (p *Cache) TryServe(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	start := p.space.StartTimer()
-	buf := p.newKey(r, &q)
+	buf, err := p.newKey(r, &q)
 	defer buf.put()
-	if c := controlOf(r.Context()); c != nil && c.site == p.site && c.key == string(buf.primary) {
+	if c := controlOf(r.Context()); err != nil || c != nil && c.site == p.site && c.key == string(buf.b) {
 		return false // the response of a cache further outside is being made
 	}
 	f, err := p.lookup(r.Context(), buf, r, false)

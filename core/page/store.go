@@ -107,11 +107,7 @@ func (run *run) storeVariant(ctx context.Context, pg *page, e *store.Entry, x *i
 // storeGrown replaces the index by one with more names. The old variants were keyed by too little and are
 // left behind, with the old generation.
 func (run *run) storeGrown(ctx context.Context, pg *page, e *store.Entry, names []string) *outcome {
-	p := run.p
-	key, err := run.primaryKey()
-	if err != nil {
-		return outcomeUncacheable
-	}
+	p, key := run.p, run.primary
 	f, _, leader, ok := p.space.Join(ctx, key, p.opts.HardTimeout)
 	if !ok || !leader {
 		if ok {
@@ -129,11 +125,6 @@ func (run *run) storeGrown(ctx context.Context, pg *page, e *store.Entry, names 
 	defer func() { run.flight = mine }()
 	run.flight, run.key = f, key
 	return run.storeFirst(ctx, pg, e, names)
-}
-
-func (run *run) primaryKey() (string, error) {
-	key, err := run.p.space.FinishKey([]byte(run.primary))
-	return string(key), err
 }
 
 func (run *run) variantKey(x *index) (string, uint64, error) {
@@ -163,10 +154,7 @@ func indexTimes(now, variantGone int64) store.Times {
 // renewIndex lengthens the life of an index half of which is over. It compares and sets, so that a removed
 // index stays removed.
 func (run *run) renewIndex(ctx context.Context, x *index) {
-	key, err := run.primaryKey()
-	if err != nil {
-		return
-	}
+	key := run.primary
 	e := run.p.space.Lookup(ctx, []byte(key))
 	if e == nil || e.Gone == 0 {
 		return
