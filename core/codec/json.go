@@ -6,7 +6,8 @@ import (
 )
 
 // JSON returns the codec of encoding/json: readable in the store, and understood by other languages. It
-// is the default. Map keys are sorted, so it is canonical; a type's own MarshalJSON has to be.
+// is the default. Map keys are sorted, so it is canonical; a type's own MarshalJSON and MarshalText have
+// to be. Strings must be UTF-8: other bytes come back as U+FFFD.
 func JSON() Codec { return jsonCodec{} }
 
 type jsonCodec struct{}

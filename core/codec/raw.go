@@ -1,12 +1,12 @@
 package codec
 
 import (
-	"bytes"
 	"fmt"
 	"reflect"
 )
 
-// Raw returns the codec of strings, byte slices and types made of them: their bytes as they are.
+// Raw returns the codec of strings, byte slices and types made of them: their bytes as they are. An empty
+// slice comes back empty, not nil.
 func Raw() Codec { return rawCodec{} }
 
 type rawCodec struct{}
@@ -19,14 +19,17 @@ func (rawCodec) Append(dst []byte, v any) ([]byte, error) {
 		return append(dst, v...), nil
 	case []byte:
 		return append(dst, v...), nil
+	case nil:
+		return dst, fmt.Errorf("%w: raw: nil", ErrUnsupportedType)
 	}
-	switch r := reflect.ValueOf(v); {
-	case r.Kind() == reflect.String:
+	r := reflect.ValueOf(v)
+	if err := (rawCodec{}).CheckType(r.Type()); err != nil {
+		return dst, err
+	}
+	if r.Kind() == reflect.String {
 		return append(dst, r.String()...), nil
-	case isBytes(r):
-		return append(dst, r.Bytes()...), nil
 	}
-	return dst, fmt.Errorf("codec: raw cannot encode a %T, only strings and byte slices", v)
+	return append(dst, r.Bytes()...), nil
 }
 
 func (rawCodec) Decode(data []byte, v any) error {
@@ -35,22 +38,29 @@ func (rawCodec) Decode(data []byte, v any) error {
 		*v = string(data)
 		return nil
 	case *[]byte:
-		*v = bytes.Clone(data)
+		*v = append([]byte{}, data...)
 		return nil
 	}
-	if r := reflect.ValueOf(v); r.Kind() == reflect.Pointer && !r.IsNil() {
-		switch r = r.Elem(); {
-		case r.Kind() == reflect.String:
-			r.SetString(string(data))
-			return nil
-		case isBytes(r):
-			r.SetBytes(bytes.Clone(data))
-			return nil
-		}
+	r := reflect.ValueOf(v)
+	if r.Kind() != reflect.Pointer || r.IsNil() {
+		return fmt.Errorf("codec: raw: decode into a %T, which is not a pointer or nil", v)
 	}
-	return fmt.Errorf("codec: raw cannot decode into a %T, only into strings and byte slices", v)
+	r = r.Elem()
+	if err := (rawCodec{}).CheckType(r.Type()); err != nil {
+		return err
+	}
+	if r.Kind() == reflect.String {
+		r.SetString(string(data))
+	} else {
+		r.SetBytes(append([]byte{}, data...))
+	}
+	return nil
 }
 
-func isBytes(r reflect.Value) bool {
-	return r.Kind() == reflect.Slice && r.Type().Elem().Kind() == reflect.Uint8
+// CheckType implements [TypeChecker].
+func (rawCodec) CheckType(t reflect.Type) error {
+	if t.Kind() == reflect.String || t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 {
+		return nil
+	}
+	return fmt.Errorf("%w: raw: %v is neither a string nor a byte slice", ErrUnsupportedType, t)
 }
