@@ -3,6 +3,7 @@ package memstore_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -102,6 +103,63 @@ func BenchmarkGet(b *testing.B) {
 					i++
 				}
 			})
+		})
+	}
+}
+
+// BenchmarkHitAgainstOtter takes turns between a borrowed look-up and a bare otter cache under the same
+// kind of clock, so that a noisy machine disturbs both alike. What counts is the ratio.
+func BenchmarkHitAgainstOtter(b *testing.B) {
+	keys := make([]string, benchKeys)
+	borrowed := make([][]byte, benchKeys)
+	for i := range keys {
+		keys[i] = benchKey(i)
+		borrowed[i] = []byte(keys[i])
+	}
+	for _, priorities := range []int{1, 4} {
+		b.Run(fmt.Sprint("priorities=", priorities), func(b *testing.B) {
+			s := open(b, memstore.Options{})
+			raw, stop := rawOtter(true)
+			defer stop()
+			for i, k := range keys {
+				e := &store.Entry{Value: make([]byte, 1024), Times: lifetime(time.Hour), Priority: store.Priority(1 + i%priorities)}
+				set(b, s, k, e)
+				raw.Set(k, e)
+			}
+			rounds := [2]func(){
+				func() {
+					for _, k := range keys {
+						if _, ok := raw.GetIfPresent(k); !ok {
+							b.Fatal("otter: miss")
+						}
+					}
+				},
+				func() {
+					for _, k := range borrowed {
+						if s.GetBorrowed(k) == nil {
+							b.Fatal("memstore: miss")
+						}
+					}
+				},
+			}
+			var took [2][]float64
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				for j := range rounds {
+					j = (i + j) % len(rounds)
+					start := time.Now()
+					rounds[j]()
+					took[j] = append(took[j], float64(time.Since(start))/benchKeys)
+				}
+			}
+			for j := range took {
+				slices.Sort(took[j])
+			}
+			otter, mem := took[0][len(took[0])/2], took[1][len(took[1])/2]
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(otter, "otter-ns")
+			b.ReportMetric(mem, "memstore-ns")
+			b.ReportMetric(mem/otter, "ratio")
 		})
 	}
 }

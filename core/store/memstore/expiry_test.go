@@ -2,6 +2,7 @@ package memstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -42,6 +43,54 @@ func TestExpiryIsExact(t *testing.T) {
 	}
 }
 
+// TestFirstUseAfterAPause: the clock has stopped meanwhile, and its last reading is old.
+func TestFirstUseAfterAPause(t *testing.T) {
+	uses := []struct {
+		name string
+		gone func(s *memstore.Store) bool
+	}{
+		{"GetBorrowed", func(s *memstore.Store) bool { return s.GetBorrowed([]byte("k")) == nil }},
+		{"Get", func(s *memstore.Store) bool {
+			_, err := s.Get(context.Background(), "k")
+			return errors.Is(err, store.ErrMiss)
+		}},
+		{"Add", func(s *memstore.Store) bool {
+			ok, err := s.Add(context.Background(), "k", entry("new", store.PriorityNormal))
+			return ok && err == nil
+		}},
+		{"Delete", func(s *memstore.Store) bool {
+			n, err := s.Delete(context.Background(), "k")
+			return n == 0 && err == nil
+		}},
+		{"Scan", func(s *memstore.Store) bool {
+			for range s.Scan(context.Background(), "") {
+				return false
+			}
+			return true
+		}},
+	}
+	for _, pause := range []time.Duration{1100 * time.Millisecond, 4 * time.Second, 17 * time.Second, time.Hour} {
+		for _, use := range uses {
+			for _, late := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s after %v, gone: %v", use.name, pause, late), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						s := open(t, memstore.Options{})
+						set(t, s, "k", &store.Entry{Times: lifetime(pause)})
+						if late {
+							pass(pause)
+						} else {
+							pass(pause - time.Millisecond)
+						}
+						if got := use.gone(s); got != late {
+							t.Errorf("taken as gone: %v, want %v", got, late)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
 func TestReplacedLifetimes(t *testing.T) {
 	tests := []struct {
 		name          string
@@ -50,7 +99,7 @@ func TestReplacedLifetimes(t *testing.T) {
 	}{
 		{"shorter", time.Hour, 100 * time.Millisecond, 99 * time.Millisecond, 110 * time.Millisecond},
 		{"longer", 100 * time.Millisecond, time.Hour, time.Minute, time.Hour + 10*time.Millisecond},
-		{"for ever", 100 * time.Millisecond, 0, 1000 * time.Hour, 0},
+		{"for ever", 100 * time.Millisecond, 0, 40 * time.Hour, 0},
 		{"no longer for ever", 0, 100 * time.Millisecond, 99 * time.Millisecond, 110 * time.Millisecond},
 	}
 	times := func(d time.Duration) store.Times {

@@ -2,8 +2,8 @@ package memstore
 
 import "time"
 
-// freeEvery is how often a store that nobody writes to frees what has expired. Every run wakes the
-// clock up for a second, hence not more often.
+// freeEvery is how often a store that nobody writes to frees what has expired, and evicts what the last
+// writers left over.
 const freeEvery = 5 * time.Second
 
 // maintain runs the partitions' maintenance (replaying reads and writes into the eviction policies,
@@ -24,13 +24,19 @@ func (s *Store) maintain() {
 				}
 			}
 		case <-t.C:
-			for i := range s.parts {
-				if s.parts[i].count.Load() > 0 {
-					s.parts[i].cache.CleanUp()
-				}
-			}
+			// Otherwise each run would wake the clock up for a second, and an unused store would keep
+			// the process awake for as long as it holds anything.
+			s.clock.Quietly(s.cleanUp)
 			s.hideEmpty()
 		}
+	}
+}
+
+// cleanUp runs all maintenance that is due; also of empty partitions, whose last deletions may still be
+// waiting for it and keep the entries in memory.
+func (s *Store) cleanUp() {
+	for i := range s.parts {
+		s.parts[i].cache.CleanUp()
 	}
 }
 

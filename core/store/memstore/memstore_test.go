@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/strata-cache/strata/core/event"
 	"github.com/strata-cache/strata/core/store"
 	"github.com/strata-cache/strata/core/store/memstore"
 	"github.com/strata-cache/strata/core/store/storetest"
@@ -177,6 +178,28 @@ func TestEntriesBeyondTheLimit(t *testing.T) {
 				t.Error("the older entry outlives the refused write")
 			}
 		})
+	}
+}
+
+// TestUnknownPrioritiesAreNormal: they come from a newer version's bytes.
+func TestUnknownPrioritiesAreNormal(t *testing.T) {
+	var mu sync.Mutex
+	evicted := map[string]int{}
+	s := open(t, memstore.Options{MaxBytes: 100_000, Observer: &event.Observer{Evict: func(e event.Evict) {
+		mu.Lock()
+		defer mu.Unlock()
+		evicted[e.Priority]++
+	}}})
+	for i := range 400 {
+		set(t, s, fmt.Sprint(i), entry("v", store.Priority(5+i%251)))
+	}
+	if err := s.Audit(); err != nil {
+		t.Error(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if evicted["normal"] == 0 || len(evicted) != 1 {
+		t.Errorf("evicted by priority: %v, want normal ones only", evicted)
 	}
 }
 

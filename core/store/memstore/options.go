@@ -24,7 +24,7 @@ const unbounded = math.MaxInt64 / 4
 type Options struct {
 	// MaxBytes bounds the sum of the entries' weights (store.Entry.Weight) over all priorities. Zero
 	// means DefaultMaxBytes, negative means no bound. Under a flood of writes the store may exceed it
-	// for a moment by about 3 %.
+	// by about 3 %, until 5 seconds after the last one at most.
 	MaxBytes int64
 	// MaxEntryBytes is the weight of the largest entry that is taken; a larger one is refused with
 	// store.ErrTooLarge. Zero means DefaultMaxEntryBytes, or MaxBytes where that is less. Negative
@@ -33,7 +33,7 @@ type Options struct {
 	// Name is the store's name in its events. Empty means DefaultName.
 	Name string
 	// Observer receives an Evict event for each entry that is dropped to make room; not for entries
-	// that are deleted, replaced or expired. Its Evict runs while the store holds internal locks: it
+	// that are deleted, replaced or expired, nor for what Close drops. Its Evict runs while the store holds internal locks: it
 	// must be fast and must not call the store. Nil means no events.
 	Observer *event.Observer
 }
@@ -43,11 +43,11 @@ func (o Options) withDefaults() (Options, error) {
 	switch {
 	case o.MaxBytes == 0:
 		o.MaxBytes = DefaultMaxBytes
-	case o.MaxBytes < 0:
+	case o.MaxBytes < 0 || o.MaxBytes > unbounded:
 		o.MaxBytes = unbounded
 	}
 	switch {
-	case o.MaxEntryBytes > o.MaxBytes:
+	case o.MaxEntryBytes > o.MaxBytes && o.MaxBytes < unbounded:
 		return o, fmt.Errorf("memstore: MaxEntryBytes %d is more than MaxBytes %d", o.MaxEntryBytes, o.MaxBytes)
 	case o.MaxEntryBytes == 0:
 		o.MaxEntryBytes = min(DefaultMaxEntryBytes, o.MaxBytes)

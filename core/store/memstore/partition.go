@@ -77,7 +77,8 @@ func (s *Store) openPartition(i int) error {
 			size := d.Value.Weight(d.Key)
 			p.used.Add(-int64(size))
 			p.count.Add(-1)
-			if d.Cause == otter.CauseOverflow && s.opts.Observer.Evict != nil {
+			// Close runs the evictions that are due as well, but they make room for nothing.
+			if d.Cause == otter.CauseOverflow && s.opts.Observer.Evict != nil && s.check() == nil {
 				s.opts.Observer.Evict(event.Evict{Store: s.opts.Name, Priority: priority, Size: size})
 			}
 		},

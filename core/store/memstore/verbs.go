@@ -63,6 +63,9 @@ func (s *Store) Touch(_ context.Context, key string, seen *store.Entry, t store.
 
 // Incr replaces the counter under key by its successor.
 func (s *Store) Incr(_ context.Context, key string, delta int64, create *store.Entry) (int64, error) {
+	if create != nil {
+		s.resize(s.partitionOf(create))
+	}
 	l := s.lock(key)
 	n, next, err := s.count(key, delta, create)
 	l.Unlock()
