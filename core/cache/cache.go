@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,7 +33,10 @@ type engine struct {
 	faults   faultLog
 
 	mu     sync.Mutex
-	spaces map[string]bool // the names that kinds and layers have taken
+	spaces map[string]bool // the prefixes that kinds and layers have taken
+
+	layersMu sync.Mutex
+	layers   map[layerKey]any
 }
 
 // New returns a cache over st. The cache owns st from then on: Close closes it, unless
@@ -48,7 +52,7 @@ func New(st store.Store, opts Options) (*Cache, error) {
 	e := &engine{
 		opts: opts, store: st, clock: coarse.New(),
 		flights: flight.New[string, loaded](),
-		spaces:  map[string]bool{"": true},
+		spaces:  make(map[string]bool),
 	}
 	e.borrower, _ = st.(store.Borrower)
 	return e.view(opts.Version), nil
@@ -68,8 +72,8 @@ func (e *engine) view(version int) *Cache {
 	return c
 }
 
-// WithVersion returns a view of the same cache whose verbs work on another version of its keys. It
-// costs little; it is not for kinds, which have a version of their own schema.
+// WithVersion returns a view of the same cache whose verbs, and the kinds made of it, work on another
+// version of its keys.
 func (c *Cache) WithVersion(version int) *Cache {
 	if version == c.version {
 		return c
@@ -100,8 +104,15 @@ func (c *Cache) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Close stops the cache's clock and closes the store, unless Options.KeepStore is set. Afterwards
-// loaders are still run, and nothing is stored. Close is idempotent, and closes all versions and kinds.
+// Key returns the key under which the store has the value that the verbs know by key: Django's make_key.
+func (c *Cache) Key(key string) (string, error) {
+	final, err := c.opts.Key.Append([]byte(c.verbs.prefix), key)
+	return string(final), err
+}
+
+// Close stops the cache's clock and closes the store, unless Options.KeepStore is set. Once the store is
+// closed loaders are still run, and nothing is stored. Close is idempotent, and closes all versions and
+// kinds.
 func (c *Cache) Close() error {
 	c.clock.Close()
 	if c.opts.KeepStore {
@@ -120,8 +131,12 @@ func (c *Cache) Clear(ctx context.Context) error {
 }
 
 func (e *engine) clearPrefix(ctx context.Context, prefix string) error {
-	e.flights.ForgetFunc(func(key string) bool { return len(key) >= len(prefix) && key[:len(prefix)] == prefix })
-	if err := e.store.Clear(ctx, prefix); err != nil {
+	pending := e.flights.ForgetFunc(func(key string) bool { return strings.HasPrefix(key, prefix) })
+	err := pending.Wait(ctx)
+	if err == nil {
+		err = e.store.Clear(ctx, prefix)
+	}
+	if err != nil {
 		e.storeFailed(ctx, event.OpClear, err)
 		return fmt.Errorf("cache: clear: %w", err)
 	}
@@ -133,8 +148,12 @@ func (e *engine) unsupported(op, capability string) error {
 }
 
 func outcomeOf(err error) event.Outcome {
-	if err != nil {
+	switch {
+	case err == nil:
+		return event.OutcomeOK
+	case errors.Is(err, ErrRejected):
+		return event.OutcomeRejected
+	default:
 		return event.OutcomeError
 	}
-	return event.OutcomeOK
 }

@@ -14,7 +14,8 @@ import (
 
 // Incr adds delta to the integer under key, atomically, and returns the sum. The TTL does not change.
 // ErrMiss where there is nothing, ErrNotInteger where there is something else, ErrOverflow where the sum
-// does not fit; the value is then unchanged.
+// does not fit; the value is then unchanged. Counters are what Set, Add and SetMany make of an integer and
+// what IncrOrInit makes; what a load returned is none.
 func (c *Cache) Incr(ctx context.Context, key string, delta int64) (int64, error) {
 	return c.incr(ctx, key, delta, nil)
 }
@@ -51,65 +52,40 @@ func (c *Cache) incr(ctx context.Context, key string, delta int64, create *store
 		}
 		c.verbs.Report(ctx, event.Call{Key: key, Op: event.OpIncr, Outcome: outcome, Took: time.Since(start)})
 	}()
+	s := c.verbs
 	counter, ok := c.store.(store.Counter)
 	if !ok {
 		return 0, c.unsupported("incr", "store.Counter")
 	}
-	final, err := c.verbs.verbKey(ctx, key)
+	final, err := s.verbKey(ctx, key)
 	if err != nil {
 		return 0, err
 	}
-	n, err = counter.Incr(ctx, final, delta, create)
+	if err := c.hold(ctx, final); err != nil {
+		return 0, fmt.Errorf("cache: incr: %w", err)
+	}
+	defer c.release(final)
+	for range casAttempts {
+		op, done := s.op(ctx, 1)
+		n, err = counter.Incr(op, final, delta, create)
+		done()
+		if !errors.Is(err, store.ErrNotInteger) {
+			break
+		}
+		if create == nil && s.negative(ctx, final) != nil {
+			err = ErrMiss
+			break
+		}
+		if create == nil || !s.dropNegative(ctx, final) {
+			break
+		}
+	}
 	switch {
 	case err == nil:
-		c.flights.Forget(final)
 		return n, nil
 	case errors.Is(err, store.ErrMiss), errors.Is(err, store.ErrNotInteger), errors.Is(err, store.ErrOverflow):
 	default:
 		c.storeFailed(ctx, event.OpIncr, err)
 	}
 	return 0, fmt.Errorf("cache: incr: %w", err)
-}
-
-// BumpVersion moves the value under key to another version of the cache's keys, delta away, and returns
-// that version; WithVersion sees it from then on, and this version does not. The TTL is kept. delta 0
-// does nothing. ErrMiss where there is no value.
-func (c *Cache) BumpVersion(ctx context.Context, key string, delta int) (version int, err error) {
-	version = c.version + delta
-	if delta == 0 {
-		_, _, err := c.verbs.entryOf(ctx, key)
-		return version, err
-	}
-	if version < 0 {
-		return c.version, fmt.Errorf("cache: bump version: %d is negative", version)
-	}
-	toucher, ok := c.store.(store.Toucher)
-	if !ok {
-		return c.version, c.unsupported("bump version", "store.Toucher")
-	}
-	target, err := c.view(version).verbs.verbKey(ctx, key)
-	if err != nil {
-		return c.version, err
-	}
-	for range casAttempts {
-		e, final, err := c.verbs.entryOf(ctx, key)
-		if err != nil {
-			return c.version, err
-		}
-		c.flights.Forget(target)
-		if err := c.verbs.Put(ctx, target, e.WithTimes(e.Times)); err != nil {
-			return c.version, fmt.Errorf("cache: bump version: %w", err)
-		}
-		// Removing by compare-and-set: a value written meanwhile must move too, or it would be lost.
-		c.flights.Forget(final)
-		removed, err := toucher.Touch(ctx, final, e, store.Times{Created: e.Created, Fresh: 1, Gone: 1})
-		if err != nil {
-			c.storeFailed(ctx, event.OpTouch, err)
-			return c.version, fmt.Errorf("cache: bump version: %w", err)
-		}
-		if removed {
-			return version, nil
-		}
-	}
-	return c.version, fmt.Errorf("cache: bump version: %w", errContended)
 }

@@ -13,7 +13,8 @@ import (
 // returned. A load that returns ErrNotFound is remembered for Policy.NegativeTTL. Other errors come back
 // as they are and are never stored; a panic comes back as *PanicError.
 //
-// A store that fails costs a load, and nothing else.
+// A store that fails costs a load, and nothing else. Integers that a load returns are stored like any other
+// value: they are no counters, see Incr.
 func Fetch[V any](ctx context.Context, c *Cache, key string, load func(context.Context) (V, error), opts ...CallOption) (V, error) {
 	s := c.verbs
 	start := s.startTimer()
@@ -24,7 +25,7 @@ func Fetch[V any](ctx context.Context, c *Cache, key string, load func(context.C
 	}
 	types := typeOf[V](c.engine)
 	epoch := s.flights.Epoch(final)
-	e := s.lookup(ctx, final)
+	e, hung := s.lookup(ctx, final)
 	v, outcome, err := serve(ctx, s, types, key, e, s.clock.Now())
 	if outcome != event.OutcomeMiss {
 		s.reportGet(ctx, key, outcome, e, start, false)
@@ -32,7 +33,7 @@ func Fetch[V any](ctx context.Context, c *Cache, key string, load func(context.C
 	}
 	v, outcome, coalesced, err := fill(ctx, &plan[V]{
 		space: s, types: types, policy: &c.opts.Policy, key: final,
-		call: c.opts.Policy.call(opts), load: load,
+		call: c.opts.Policy.call(opts), load: load, hung: hung,
 	}, epoch, e)
 	s.reportGet(ctx, key, outcome, nil, start, coalesced)
 	return v, err

@@ -74,8 +74,13 @@ func compileSet(pattern string, i int) (p globPart, end int, ok bool) {
 		lo, hi := pattern[i], pattern[i]
 		i++
 		if i+1 < len(pattern) && pattern[i] == '-' && pattern[i+1] != ']' {
-			hi = pattern[i+1]
-			i += 2
+			if i++; pattern[i] == '\\' {
+				if i++; i == len(pattern) {
+					return p, 0, false
+				}
+			}
+			hi = pattern[i]
+			i++
 		}
 		p.ranges = append(p.ranges, min(lo, hi), max(lo, hi))
 	}

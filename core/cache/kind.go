@@ -1,9 +1,11 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/strata-cache/strata/core/codec"
@@ -42,12 +44,21 @@ type Kind[K comparable, V any] struct {
 	rule   keyrule.Rule
 	types  *valueType[V]
 	append func([]byte, K) []byte
-	whole  call // the call without options
+	// limit is the length up to which a key needs no check by the rule, because an id cannot hold anything
+	// but digits; 0 where it can.
+	limit int
+	load  func(context.Context, K) (V, error) // nil: there is no loader
+	whole call                                // the call without options
 }
 
 // NewKind returns the kind called name of c. Names follow NewSpace. The kind belongs to the version that
 // c is a view of.
 func NewKind[K comparable, V any](c *Cache, name string, opts KindOptions[K, V]) (*Kind[K, V], error) {
+	return NewLayerKind(c, event.LayerObject, name, opts)
+}
+
+// NewLayerKind is NewKind for another layer than that of objects.
+func NewLayerKind[K comparable, V any](c *Cache, layer event.Layer, name string, opts KindOptions[K, V]) (*Kind[K, V], error) {
 	if c == nil {
 		return nil, errors.New("cache: NewKind needs a cache")
 	}
@@ -70,71 +81,86 @@ func NewKind[K comparable, V any](c *Cache, name string, opts KindOptions[K, V])
 	}
 	k.types = newValueType[V](opts.Codec, k.policy.Shared)
 	k.whole = k.policy.call(nil)
-	if k.space, err = c.NewSpace(name, event.LayerObject); err != nil {
+	if opts.Load != nil || opts.LoadMany != nil {
+		k.load = k.loadOne
+	}
+	if opts.Key == nil && k.rule.Schema == nil && reflect.TypeFor[K]().Kind() != reflect.String {
+		k.limit = cmp.Or(k.rule.MaxLen, keyrule.DefaultMaxLen)
+	}
+	if err := roomFor(namespace(c.opts.Prefix, c.version)+name+":", k.rule); err != nil {
+		return nil, fmt.Errorf("cache: kind %q: %w", name, err)
+	}
+	if k.space, err = c.NewSpace(name, layer); err != nil {
 		return nil, err
 	}
 	return k, nil
 }
 
 // Get returns the value for id, from the cache or from Load. See Fetch for what happens on a miss; without
-// a Load it is ErrMiss.
+// a loader it is ErrMiss.
 func (k *Kind[K, V]) Get(ctx context.Context, id K) (V, error) {
-	s := k.space
-	start := s.startTimer()
-	buf := getKeyBuf()
-	var err error
-	if buf.b, err = k.key(ctx, buf.b[:0], id); err != nil {
-		buf.put()
-		s.reportGet(ctx, "", event.OutcomeRejected, nil, start, false)
-		return *new(V), err
+	v, key, start, err := k.hit(ctx, id)
+	if key == "" {
+		return v, err
 	}
-	if s.borrower == nil {
-		return k.miss(ctx, id, buf, start, k.opts.Load, k.whole)
-	}
-	e := s.borrower.GetBorrowed(buf.b)
-	if e == nil {
-		return k.miss(ctx, id, buf, start, k.opts.Load, k.whole)
-	}
-	v, outcome, err := serve(ctx, s, k.types, "", e, s.clock.Now())
-	if outcome == event.OutcomeMiss {
-		return k.miss(ctx, id, buf, start, k.opts.Load, k.whole)
-	}
-	buf.put()
-	s.reportGet(ctx, "", outcome, e, start, false)
-	return v, err
+	return k.miss(ctx, id, key, start, k.load, k.whole)
 }
 
 // Fetch is Get with a loader and options of this call.
 func (k *Kind[K, V]) Fetch(ctx context.Context, id K, load func(context.Context, K) (V, error), opts ...CallOption) (V, error) {
-	start := k.space.startTimer()
+	v, key, start, err := k.hit(ctx, id)
+	if key == "" {
+		return v, err
+	}
+	return k.miss(ctx, id, key, start, load, k.policy.call(opts))
+}
+
+// Peek returns the fresh value for id, or ErrMiss, or ErrNotFound where that is remembered. It loads
+// nothing.
+func (k *Kind[K, V]) Peek(ctx context.Context, id K) (V, error) { return k.Fetch(ctx, id, nil) }
+
+// hit answers what needs neither a store outside the process, nor a loader, nor a codec, and allocates
+// nothing. Otherwise it returns the final key, for miss.
+func (k *Kind[K, V]) hit(ctx context.Context, id K) (v V, key string, start time.Time, err error) {
+	s := k.space
+	start = s.startTimer()
 	buf := getKeyBuf()
-	var err error
 	if buf.b, err = k.key(ctx, buf.b[:0], id); err != nil {
 		buf.put()
-		k.space.reportGet(ctx, "", event.OutcomeRejected, nil, start, false)
-		return *new(V), err
+		s.reportGet(ctx, "", event.OutcomeRejected, nil, start, false)
+		return v, "", start, err
 	}
-	return k.miss(ctx, id, buf, start, load, k.policy.call(opts))
-}
-
-// Peek returns the fresh value for id, or ErrMiss, and loads nothing.
-func (k *Kind[K, V]) Peek(ctx context.Context, id K) (V, error) {
-	return k.Fetch(ctx, id, nil)
-}
-
-// miss is everything that is not an in-process hit. It owns buf.
-func (k *Kind[K, V]) miss(ctx context.Context, id K, buf *keyBuf, start time.Time, load func(context.Context, K) (V, error), c call) (V, error) {
-	s := k.space
-	key := string(buf.b)
+	if s.borrower != nil {
+		e := s.borrower.GetBorrowed(buf.b)
+		if e != nil && e.IsFresh(s.clock.Now()) {
+			if p := k.types.ready(e); p != nil {
+				buf.put()
+				if s.opts.Observer != nil {
+					s.reportGet(ctx, "", event.OutcomeHit, e, start, false)
+				}
+				return k.types.own(*p), "", start, nil
+			}
+		}
+	}
+	key = string(buf.b)
 	buf.put()
+	return v, key, start, nil
+}
+
+// miss is everything that hit cannot answer. It looks again, because what it finds must be what was there
+// after it has asked for the epoch.
+func (k *Kind[K, V]) miss(ctx context.Context, id K, key string, start time.Time, load func(context.Context, K) (V, error), c call) (V, error) {
+	s := k.space
 	epoch := s.flights.Epoch(key)
-	e := s.lookup(ctx, key)
+	e, hung := s.lookup(ctx, key)
 	v, outcome, err := serve(ctx, s, k.types, key, e, s.clock.Now())
 	if outcome != event.OutcomeMiss || load == nil {
 		s.reportGet(ctx, key, outcome, e, start, false)
 		return v, err
 	}
-	v, outcome, coalesced, err := fill(ctx, k.plan(key, id, load, c), epoch, e)
+	p := k.plan(key, id, load, c)
+	p.hung = hung
+	v, outcome, coalesced, err := fill(ctx, p, epoch, e)
 	s.reportGet(ctx, key, outcome, nil, start, coalesced)
 	return v, err
 }
@@ -171,14 +197,10 @@ func (k *Kind[K, V]) set(ctx context.Context, key string, id K, v V, c call) err
 	}
 	e.Tags, e.Priority = c.tags, k.policy.Priority
 	if k.opts.Tags != nil {
-		e.Tags = append(e.Tags[:len(e.Tags):len(e.Tags)], k.opts.Tags(id, v)...)
+		e.Tags = labels(c.tags, k.opts.Tags(id, v))
 	}
 	e.Times = lifetime(time.Now().UnixMilli(), k.policy.jittered(c.ttl), c.refresh, 0)
-	k.space.flights.Forget(key)
-	if err := k.space.Put(ctx, key, e); err != nil {
-		return fmt.Errorf("cache: set: %w", err)
-	}
-	return nil
+	return k.space.write(ctx, key, e)
 }
 
 // Delete removes the values for the ids and returns how many there were. Loads of them that run meanwhile
@@ -209,6 +231,9 @@ func (k *Kind[K, V]) Name() string { return k.space.name }
 func (k *Kind[K, V]) key(ctx context.Context, buf []byte, id K) ([]byte, error) {
 	buf = append(buf, k.space.prefix...)
 	buf = k.append(buf, id)
+	if len(buf) <= k.limit {
+		return buf, nil
+	}
 	var err error
 	if k.rule.Schema != nil {
 		if err = k.rule.Schema(string(buf[len(k.space.prefix):])); err != nil {

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,13 @@ type wanted[K comparable] struct {
 	key   string
 	epoch uint64
 	seen  *store.Entry // past its TTL
+	hung  bool         // as in plan
+}
+
+func (k *Kind[K, V]) wantedPlan(w wanted[K]) *plan[V] {
+	p := k.plan(w.key, w.id, k.load, k.whole)
+	p.hung = w.hung
+	return p
 }
 
 func (k *Kind[K, V]) readMany(ctx context.Context, ids []K, found map[K]V) ([]wanted[K], error) {
@@ -56,76 +64,79 @@ func (k *Kind[K, V]) readMany(ctx context.Context, ids []K, found map[K]V) ([]wa
 		want = append(want, wanted[K]{id: id, key: key, epoch: k.space.flights.Epoch(key)})
 		keys = append(keys, key)
 	}
-	missing := want[:0]
-	now := k.space.clock.Now()
-	for i, e := range k.space.lookupMany(ctx, keys) {
+	entries, hung := k.space.lookupMany(ctx, keys)
+	missing, now := want[:0], k.space.clock.Now()
+	for i, e := range entries {
 		v, outcome, _ := serve(ctx, k.space, k.types, keys[i], e, now)
 		switch outcome {
 		case event.OutcomeHit:
 			found[want[i].id] = v
 		case event.OutcomeNegative:
 		default:
-			want[i].seen = e
+			want[i].seen, want[i].hung = e, hung
 			missing = append(missing, want[i])
 		}
 	}
 	return missing, nil
 }
 
+// gather collects the results of loads.
+type gather[K comparable, V any] struct {
+	mu    sync.Mutex
+	found map[K]V
+	err   error // the first
+}
+
+func (g *gather[K, V]) add(id K, v V, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case err == nil:
+		g.found[id] = v
+	case !errors.Is(err, ErrNotFound) && g.err == nil:
+		g.err = err
+	}
+}
+
 func (k *Kind[K, V]) loadMissing(ctx context.Context, missing []wanted[K], found map[K]V) error {
+	g := &gather[K, V]{found: found}
 	if k.opts.LoadMany == nil {
-		return k.loadEach(ctx, missing, found)
+		k.loadEach(ctx, missing, g)
+		return g.err
 	}
 	b := &batch[K, V]{kind: k}
-	var follow []follower[K]
+	var follow []batchItem[K]
 	for _, w := range missing {
 		call, lctx, leader := k.space.flights.Join(ctx, w.key, k.policy.HardTimeout)
-		if leader {
-			b.add(w, call, lctx)
+		if it := (batchItem[K]{wanted: w, call: call, ctx: lctx}); leader {
+			b.items = append(b.items, it)
 		} else {
-			// A nil call belongs to a load that waits for this one: it is made here, unshared.
-			follow = append(follow, follower[K]{w, call})
+			follow = append(follow, it)
 		}
 	}
-	if len(b.items) > 0 {
-		go b.run(ctx)
+	led := slices.Clone(b.items) // the batch goes on with its own
+	if len(led) > 0 {
+		go b.run()
 	}
-	var first error
-	take := func(id K, res loaded, shared bool, err error) {
-		if err == nil {
-			var v V
-			if v, _, _, err = handOut(k.types, res, shared); err == nil {
-				found[id] = v
-			}
-		}
-		if err != nil && !errors.Is(err, ErrNotFound) && first == nil {
-			first = err
-		}
-	}
-	for _, it := range b.items {
+	for _, it := range led {
 		res, err := it.call.Result(ctx)
-		take(it.id, res, false, err)
+		v, _, _, err := k.wantedPlan(it.wanted).result(ctx, res, false, it.seen, err)
+		g.add(it.id, v, err)
 	}
-	for _, f := range follow {
-		if f.call == nil {
-			res, err := k.loadAlone(ctx, f.wanted)
-			take(f.id, res, false, err)
-			continue
+	for _, it := range follow {
+		p, shared := k.wantedPlan(it.wanted), it.call != nil
+		var res loaded
+		var err error
+		if shared {
+			res, err = it.call.Wait(ctx)
+		} else {
+			// It belongs to a load that waits for this one: it is made here, for this caller alone.
+			res, err = flight.Guard(ctx, func(ctx context.Context) (loaded, error) { return p.run(ctx, it.seen) })
 		}
-		res, err := f.call.Wait(ctx)
-		take(f.id, res, true, err)
+		v, _, _, err := p.result(ctx, res, shared, it.seen, err)
+		g.add(it.id, v, err)
 	}
-	return first
-}
-
-type follower[K comparable] struct {
-	wanted[K]
-	call *flight.Call[string, loaded]
-}
-
-func (k *Kind[K, V]) loadAlone(ctx context.Context, w wanted[K]) (loaded, error) {
-	p := k.plan(w.key, w.id, k.loadOne, k.whole)
-	return p.run(ctx, w.seen)
+	return g.err
 }
 
 // loadOne is Load, or LoadMany for one id.
@@ -147,144 +158,23 @@ func (k *Kind[K, V]) loadOne(ctx context.Context, id K) (V, error) {
 // loadWidth is how many ids GetMany loads at a time where it must load one by one.
 const loadWidth = 16
 
-func (k *Kind[K, V]) loadEach(ctx context.Context, missing []wanted[K], found map[K]V) error {
-	var (
-		mu    sync.Mutex
-		first error
-		wg    sync.WaitGroup
-		next  atomic.Int64
-	)
+func (k *Kind[K, V]) loadEach(ctx context.Context, missing []wanted[K], g *gather[K, V]) {
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	one := func(w wanted[K]) {
+		// Guard: what the values' own methods do must not end the process from a goroutine of ours.
+		v, err := flight.Guard(ctx, func(ctx context.Context) (V, error) {
+			v, _, _, err := fill(ctx, k.wantedPlan(w), w.epoch, w.seen)
+			return v, err
+		})
+		g.add(w.id, v, err)
+	}
 	for range min(loadWidth, len(missing)) {
 		wg.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(missing); i = int(next.Add(1)) - 1 {
-				w := missing[i]
-				v, _, _, err := fill(ctx, k.plan(w.key, w.id, k.opts.Load, k.whole), w.epoch, w.seen)
-				mu.Lock()
-				switch {
-				case err == nil:
-					found[w.id] = v
-				case !errors.Is(err, ErrNotFound) && first == nil:
-					first = err
-				}
-				mu.Unlock()
+				one(missing[i])
 			}
 		})
 	}
 	wg.Wait()
-	return first
-}
-
-// batch is one run of LoadMany, whose results go to one flight each.
-type batch[K comparable, V any] struct {
-	kind  *Kind[K, V]
-	items []batchItem[K]
-}
-
-type batchItem[K comparable] struct {
-	wanted[K]
-	call *flight.Call[string, loaded]
-	ctx  context.Context
-}
-
-func (b *batch[K, V]) add(w wanted[K], call *flight.Call[string, loaded], lctx context.Context) {
-	b.items = append(b.items, batchItem[K]{w, call, lctx})
-}
-
-// run loads all ids of the batch and finishes their flights. Its context ends with the last of theirs.
-func (b *batch[K, V]) run(ctx context.Context) {
-	k := b.kind
-	results := make([]func() (loaded, error), len(b.items))
-	defer func() {
-		// After runtime.Goexit in LoadMany the results are missing.
-		for i, it := range b.items {
-			if results[i] == nil {
-				it.call.Finish(loaded{}, &PanicError{})
-				continue
-			}
-			res, err := results[i]()
-			it.call.Finish(res, err)
-		}
-	}()
-	b.recheck(ctx, results)
-	var ids []K
-	var open []int
-	for i, it := range b.items {
-		if results[i] == nil {
-			ids, open = append(ids, it.id), append(open, i)
-		}
-	}
-	if len(ids) == 0 {
-		return
-	}
-	lctx, cancel := b.context(open)
-	defer cancel()
-	start := time.Now()
-	values, err := flight.Guard(lctx, func(ctx context.Context) (map[K]V, error) { return k.opts.LoadMany(ctx, ids) })
-	took := time.Since(start)
-	k.space.loadDone(lctx, "", took, err)
-	for _, i := range open {
-		it := b.items[i]
-		p := k.plan(it.key, it.id, nil, k.whole)
-		v, ok := values[it.id]
-		switch {
-		case err == nil && ok:
-			results[i] = func() (loaded, error) { return p.keep(it.ctx, v, &Loading{}, took), nil }
-		case err == nil || errors.Is(err, ErrNotFound):
-			results[i] = func() (loaded, error) {
-				p.keepNegative(it.ctx, &Loading{}, took)
-				return loaded{}, ErrNotFound
-			}
-		default:
-			results[i] = func() (loaded, error) {
-				if v, e, ok := p.rescue(context.WithoutCancel(it.ctx), it.seen); ok {
-					return loaded{value: v, entry: e, outcome: event.OutcomeStale}, nil
-				}
-				return loaded{}, err
-			}
-		}
-	}
-}
-
-// recheck looks again for ids whose load another caller has finished since this one looked.
-func (b *batch[K, V]) recheck(ctx context.Context, results []func() (loaded, error)) {
-	k := b.kind
-	for i, it := range b.items {
-		if k.space.flights.Epoch(it.key) == it.epoch {
-			continue
-		}
-		e := k.space.lookup(ctx, it.key)
-		v, outcome, err := serve(ctx, k.space, k.types, it.key, e, k.space.clock.Now())
-		if outcome != event.OutcomeMiss {
-			results[i] = func() (loaded, error) { return loaded{value: v, entry: e, outcome: outcome}, err }
-		}
-	}
-}
-
-// context returns the first open flight's context without its cancellation, cancelled when all of them
-// are.
-func (b *batch[K, V]) context(open []int) (context.Context, context.CancelFunc) {
-	base := b.items[open[0]].ctx
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(base))
-	var left atomic.Int64
-	left.Store(int64(len(open)))
-	stops := make([]func() bool, 0, len(open))
-	for _, i := range open {
-		lctx := b.items[i].ctx
-		stops = append(stops, context.AfterFunc(lctx, func() {
-			if left.Add(-1) == 0 {
-				cancel(context.Cause(lctx))
-			}
-		}))
-	}
-	stop := func() {
-		for _, s := range stops {
-			s()
-		}
-		cancel(context.Canceled)
-	}
-	if deadline, ok := base.Deadline(); ok {
-		timed, done := context.WithDeadline(ctx, deadline)
-		return timed, func() { done(); stop() }
-	}
-	return ctx, stop
 }

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/strata-cache/strata/core/event"
@@ -29,6 +30,9 @@ type plan[V any] struct {
 	call   call
 	load   func(context.Context) (V, error)
 	tags   func(V) []string
+	// hung says that the store did not answer the look-up in time. It is then left alone: waiting for it
+	// once is what a call may cost.
+	hung bool
 }
 
 // serve returns the value of e, if e may be served as fresh at now. A negative entry answers with
@@ -52,30 +56,39 @@ func serve[V any](ctx context.Context, s *Space, t *valueType[V], key string, e 
 // the flight's epoch from before the look-up that missed, and seen the stale entry that it found, if
 // any.
 func fill[V any](ctx context.Context, p *plan[V], epoch uint64, seen *store.Entry) (v V, outcome event.Outcome, shared bool, err error) {
+	own, known := *p, seen // the load's: the caller may leave, and goes on with its own
 	res, shared, err := p.space.flights.Do(ctx, p.key, p.policy.HardTimeout, func(ctx context.Context) (loaded, error) {
-		if p.space.flights.Epoch(p.key) != epoch {
-			// Another load has ended since this caller looked: it may have stored what was missing.
-			now := p.space.clock.Now()
-			e := p.space.lookup(ctx, p.key)
-			if v, outcome, err := serve(ctx, p.space, p.types, p.key, e, now); outcome != event.OutcomeMiss {
-				return loaded{value: v, entry: e, outcome: outcome}, err
-			}
-			if e != nil {
-				seen = e
-			}
+		if own.hung || own.space.flights.Epoch(own.key) == epoch {
+			return own.run(ctx, known)
 		}
-		return p.run(ctx, seen)
+		// Another load has ended since this caller looked: it may have stored what was missing.
+		var e *store.Entry
+		e, own.hung = own.space.lookup(ctx, own.key)
+		v, outcome, err := serve(ctx, own.space, own.types, own.key, e, own.space.clock.Now())
+		if outcome != event.OutcomeMiss {
+			return loaded{value: v, entry: e, outcome: outcome}, err
+		}
+		if e != nil {
+			known = e
+		}
+		return own.run(ctx, known)
 	})
-	if errors.Is(err, flight.ErrTimeout) {
-		// The loader may still be running: it cannot offer the stale value any more, but it is there.
+	return p.result(ctx, res, shared, seen, err)
+}
+
+// result is what one waiter gets of a load.
+func (p *plan[V]) result(ctx context.Context, res loaded, shared bool, seen *store.Entry, err error) (V, event.Outcome, bool, error) {
+	if err == nil {
+		return handOut(p.types, res, shared)
+	}
+	var gone *PanicError
+	if errors.Is(err, flight.ErrTimeout) || errors.As(err, &gone) && gone.Value == nil {
+		// The loader is still running, or its goroutine has ended: it could not offer the stale value.
 		if v, _, ok := p.rescue(ctx, seen); ok {
 			return v, event.OutcomeStale, shared, nil
 		}
 	}
-	if err != nil {
-		return v, failed(res.outcome, err), shared, err
-	}
-	return handOut(p.types, res, shared)
+	return *new(V), failed(res.outcome, err), shared, err
 }
 
 func failed(o event.Outcome, err error) event.Outcome {
@@ -90,14 +103,14 @@ func failed(o event.Outcome, err error) event.Outcome {
 }
 
 // handOut gives one waiter its own value. The first may keep what the loader returned; the others share
-// it only if the type allows that.
+// it only if the type allows that, or if it cannot be encoded.
 func handOut[V any](t *valueType[V], res loaded, shared bool) (v V, outcome event.Outcome, _ bool, err error) {
 	own, _ := res.value.(V)
 	switch {
-	case !shared && t.clone == nil, t.memo && t.clone == nil, res.entry == nil:
-		return own, res.outcome, shared, nil
 	case t.clone != nil:
 		return t.clone(own), res.outcome, shared, nil
+	case !shared, t.memo, res.entry == nil:
+		return own, res.outcome, shared, nil
 	}
 	v, err = t.decode(res.entry)
 	return v, res.outcome, shared, err
@@ -106,28 +119,42 @@ func handOut[V any](t *valueType[V], res loaded, shared bool) (v V, outcome even
 // run loads, stores, and falls back to the stale entry.
 func (p *plan[V]) run(ctx context.Context, seen *store.Entry) (loaded, error) {
 	ctl := &Loading{}
-	if stale, ok := p.stale(seen); ok {
-		ctl.stale = stale
+	stale, isStale := p.stale(seen)
+	if isStale {
+		ctl.stale = &stale
 	}
-	start := time.Now()
-	// A panic becomes an error here already, where the stale value can still stand in for it.
-	v, err := flight.Guard(context.WithValue(ctx, loadingKey{}, ctl), p.load)
-	took := time.Since(start)
-	if errors.Is(err, ErrNotModified) && ctl.stale != nil {
-		v, err = ctl.stale.(V), nil
+	v, took, err := p.invoke(context.WithValue(ctx, loadingKey{}, ctl))
+	if isStale && errors.Is(err, ErrNotModified) {
+		v, err = stale, nil
+		ctl.tags = append(ctl.tags, seen.Tags...)
 	}
 	p.space.loadDone(ctx, p.key, took, err)
 	switch {
 	case err == nil:
 		return p.keep(ctx, v, ctl, took), nil
 	case errors.Is(err, ErrNotFound):
-		p.keepNegative(ctx, ctl, took)
+		p.keepNegative(ctx, ctl, took, seen)
 		return loaded{}, err
 	}
-	if v, e, ok := p.rescue(context.WithoutCancel(ctx), seen); ok {
+	if v, e, ok := p.rescue(p.space.detach(ctx), seen); ok && !p.space.flights.Forgotten(ctx) {
 		return loaded{value: v, entry: e, outcome: event.OutcomeStale}, nil
 	}
 	return loaded{}, err
+}
+
+// invoke calls the loader. A panic becomes an error here already, where the stale value can still stand in
+// for it; after runtime.Goexit the load is reported on the way out.
+func (p *plan[V]) invoke(ctx context.Context) (v V, took time.Duration, err error) {
+	start, returned := time.Now(), false
+	defer func() {
+		took = time.Since(start)
+		if !returned {
+			p.space.loadDone(ctx, p.key, took, &PanicError{})
+		}
+	}()
+	v, err = flight.Guard(ctx, p.load)
+	returned = true
+	return v, took, err
 }
 
 // stale returns the value of a live entry past its TTL.
@@ -142,69 +169,105 @@ func (p *plan[V]) stale(seen *store.Entry) (v V, ok bool) {
 // rescue returns the stale value that may be served instead of a load's error. It looks again: what was
 // removed while the load ran must not be served, not even now.
 func (p *plan[V]) rescue(ctx context.Context, seen *store.Entry) (v V, e *store.Entry, ok bool) {
-	if seen == nil || p.policy.StaleFor < 0 || p.space.flights.Forgotten(ctx) {
+	if seen == nil || p.policy.StaleFor < 0 || p.hung {
 		return v, nil, false
 	}
-	e = p.space.lookup(ctx, p.key)
+	e, p.hung = p.space.lookup(ctx, p.key)
 	v, ok = p.stale(e)
 	return v, e, ok
 }
 
 // keep makes the entry of a loaded value and stores it, unless something speaks against it.
 func (p *plan[V]) keep(ctx context.Context, v V, ctl *Loading, took time.Duration) loaded {
-	res := loaded{value: v, outcome: event.OutcomeMiss}
+	res, store := p.entry(ctx, v, ctl, took)
+	if store {
+		p.put(ctx, res.entry)
+	}
+	return res
+}
+
+// entry makes the entry of a loaded value and reports whether it is to be stored.
+func (p *plan[V]) entry(ctx context.Context, v V, ctl *Loading, took time.Duration) (res loaded, store bool) {
+	s := p.space
+	res = loaded{value: v, outcome: event.OutcomeMiss}
 	e, err := p.types.entry(v, false, true)
 	if err != nil {
-		p.space.refused(ctx, p.space.name, p.space.layer, "encode")
-		return res
+		s.refused(ctx, s.name, s.layer, "encode")
+		return res, false
 	}
 	res.entry = e
 	ttl := p.call.ttl
 	if ctl.ttl != 0 {
 		ttl = ctl.ttl
 	}
-	e.Tags = p.call.tags
-	if p.tags != nil {
-		e.Tags = append(e.Tags[:len(e.Tags):len(e.Tags)], p.tags(v)...)
-	}
-	e.Tags = append(e.Tags[:len(e.Tags):len(e.Tags)], ctl.tags...)
 	if ctl.noStore || ttl < 0 {
-		p.space.refused(ctx, p.space.name, p.space.layer, "no-store")
-		return res
+		s.refused(ctx, s.name, s.layer, "no-store")
+		return res, false
 	}
-	e.Times = lifetime(p.space.clock.Now(), p.policy.jittered(ttl), p.call.refresh, p.policy.staleFor(ttl))
+	var own []string
+	if p.tags != nil {
+		own = p.tags(v)
+	}
+	e.Tags = labels(p.call.tags, own, ctl.tags)
+	e.Times = lifetime(time.Now().UnixMilli(), p.policy.jittered(ttl), p.call.refresh, p.policy.staleFor(ttl))
 	e.Priority, e.LoadCost = p.policy.Priority, took
-	p.put(ctx, e)
-	return res
+	return res, true
 }
 
-func (p *plan[V]) keepNegative(ctx context.Context, ctl *Loading, took time.Duration) {
+// labels joins lists of tags, each tag once.
+func labels(lists ...[]string) []string {
+	tags := slices.Concat(lists...)
+	slices.Sort(tags)
+	return slices.Compact(tags)
+}
+
+// keepNegative remembers that there is no value; where it must not, the stale value goes nevertheless.
+func (p *plan[V]) keepNegative(ctx context.Context, ctl *Loading, took time.Duration, seen *store.Entry) {
 	ttl := p.policy.NegativeTTL
-	if ttl < 0 || ctl.noStore {
+	if ttl > 0 && !ctl.noStore {
+		p.put(ctx, p.negative(ctl.tags, took))
 		return
 	}
-	p.put(ctx, &store.Entry{
-		Times:    lifetime(p.space.clock.Now(), p.policy.jittered(ttl), 0, 0),
+	if seen != nil && !p.hung {
+		p.commit(ctx, func(ctx context.Context) { p.space.takeBack(ctx, p.key) })
+	}
+}
+
+func (p *plan[V]) negative(tags []string, took time.Duration) *store.Entry {
+	return &store.Entry{
+		Times:    lifetime(time.Now().UnixMilli(), p.policy.jittered(p.policy.NegativeTTL), 0, 0),
 		Flags:    store.FlagNegative,
 		Priority: store.PriorityLow,
 		LoadCost: took,
-		Tags:     append(p.call.tags[:len(p.call.tags):len(p.call.tags)], ctl.tags...),
-	})
+		Tags:     labels(p.call.tags, tags),
+	}
 }
 
-// put stores the result of a load that no write or invalidation has overtaken. One that comes between
-// the check and the store is seen by the second check, and what was stored is taken away again.
+// put stores the result of a load, unless a write or removal has overtaken it. A write that comes while it
+// is being stored waits; one that could not wait is noticed, and what was stored is taken away again.
 func (p *plan[V]) put(ctx context.Context, e *store.Entry) {
-	if p.space.flights.Forgotten(ctx) {
-		p.space.refused(ctx, p.space.name, p.space.layer, "overtaken")
+	s := p.space
+	if p.hung {
+		s.refused(ctx, s.name, s.layer, "store-hung")
 		return
 	}
-	if p.space.Put(ctx, p.key, e) == nil && p.space.flights.Forgotten(ctx) {
-		p.space.refused(ctx, p.space.name, p.space.layer, "overtaken")
-		if _, err := p.space.store.Delete(ctx, p.key); err != nil {
-			p.space.storeFailed(ctx, event.OpDelete, err)
+	stored := p.commit(ctx, func(ctx context.Context) {
+		_ = s.Put(ctx, p.key, e) // reported
+		if s.flights.Forgotten(ctx) {
+			s.refused(ctx, s.name, s.layer, "overtaken")
+			s.takeBack(ctx, p.key)
 		}
+	})
+	if !stored {
+		s.refused(ctx, s.name, s.layer, "overtaken")
 	}
+}
+
+// commit runs fn, which changes the store on behalf of the load, if the load still counts. A caller that
+// leaves at this point does not cancel it, since the work is done.
+func (p *plan[V]) commit(ctx context.Context, fn func(context.Context)) bool {
+	ctx = p.space.detach(ctx)
+	return p.space.flights.Commit(ctx, p.key, func() { fn(ctx) })
 }
 
 func (e *engine) loadEvent(ctx context.Context, l event.Load) {

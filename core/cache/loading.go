@@ -11,7 +11,7 @@ type Loading struct {
 	ttl     time.Duration
 	tags    []string
 	noStore bool
-	stale   any
+	stale   any // *V
 }
 
 type loadingKey struct{}
@@ -26,7 +26,7 @@ func LoadFrom(ctx context.Context) *Loading {
 }
 
 // SetTTL overrides the policy's TTL and the call's for this value. It is jittered like them. 0 leaves
-// them, negative means that the value is not stored.
+// them, negative means that the value is not stored. It does not apply to ErrNotFound.
 func (l *Loading) SetTTL(ttl time.Duration) { l.ttl = ttl }
 
 // AddTags adds labels to the value.
@@ -36,8 +36,12 @@ func (l *Loading) AddTags(tags ...string) { l.tags = append(l.tags, tags...) }
 func (l *Loading) NoStore() { l.noStore = true }
 
 // Stale returns the value that this load is to replace, if one is there and past its TTL. A loader that
-// finds it still true returns ErrNotModified. The value must not be modified.
+// finds it still true returns ErrNotModified: it is then stored anew, with its tags. V is the type that is
+// being loaded. The value must not be modified.
 func Stale[V any](l *Loading) (V, bool) {
-	v, ok := l.stale.(V)
-	return v, ok
+	v, ok := l.stale.(*V)
+	if !ok {
+		return *new(V), false
+	}
+	return *v, true
 }

@@ -1,11 +1,13 @@
 package cache
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/strata-cache/strata/core/codec"
 	"github.com/strata-cache/strata/core/event"
@@ -14,6 +16,12 @@ import (
 
 // MaxTags is how many tags an entry may have. A value with more is not stored.
 const MaxTags = 256
+
+// DefaultStoreTimeout is what a store outside the process has for one operation.
+const DefaultStoreTimeout = 50 * time.Millisecond
+
+// hashedKey is the length of a hashed key without its namespace.
+const hashedKey = 33
 
 // Options configure a cache. The zero value is ready for use.
 type Options struct {
@@ -33,12 +41,22 @@ type Options struct {
 	// Codec encodes values of the untyped verbs, and of kinds that name none. Strings and byte slices
 	// are always stored as they are, integers as decimal numbers. Default: codec.JSON.
 	Codec codec.Codec
+	// StoreTimeout is how long an operation of a store outside the process may take, per 100 keys in
+	// calls over many; afterwards it counts as failed. The store must heed its context. It does not bound
+	// Clear, Keys and DeletePattern. Negative: no limit but the caller's. Default: 50 milliseconds.
+	StoreTimeout time.Duration
 	// Observer receives the cache's events. Default: none.
 	Observer *event.Observer
 	// Logger gets one line a minute at most while a store is failing, and nothing else. Default: silent.
 	Logger *slog.Logger
 	// KeepStore says that Close leaves the store open, because somebody else owns it.
 	KeepStore bool
+}
+
+// Validate reports whether New would accept the options.
+func (o Options) Validate() error {
+	_, err := o.resolve()
+	return err
 }
 
 func (o Options) resolve() (Options, error) {
@@ -50,6 +68,9 @@ func (o Options) resolve() (Options, error) {
 	}
 	if o.Codec == nil {
 		o.Codec = codec.JSON()
+	}
+	if o.StoreTimeout == 0 {
+		o.StoreTimeout = DefaultStoreTimeout
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -66,9 +87,21 @@ func (o Options) resolve() (Options, error) {
 	if err := o.Key.Validate(); err != nil {
 		return o, fmt.Errorf("cache: Options.Key: %w", err)
 	}
+	if err := roomFor(namespace(o.Prefix, o.Version)+":", o.Key); err != nil {
+		return o, fmt.Errorf("cache: Options.Key: %w", err)
+	}
 	var err error
 	o.Policy, err = o.Policy.resolve()
 	return o, err
+}
+
+// roomFor reports whether a hashed key fits under the prefix into the rule's limit.
+func roomFor(prefix string, rule keyrule.Rule) error {
+	limit := cmp.Or(rule.MaxLen, keyrule.DefaultMaxLen)
+	if len(prefix)+hashedKey > limit {
+		return fmt.Errorf("keys begin with %d bytes of namespace; a limit of %d leaves no room for a key", len(prefix), limit)
+	}
+	return nil
 }
 
 // namespace returns what every final key of a prefix and version begins with. A colon in the prefix is

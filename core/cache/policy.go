@@ -103,7 +103,6 @@ func (p Policy) resolve() (Policy, error) {
 	if p.HardTimeout == 0 {
 		p.HardTimeout = DefaultHardTimeout
 	}
-	p.Jitter = max(p.Jitter, 0)
 	return p, nil
 }
 
@@ -120,7 +119,7 @@ func (p *Policy) staleFor(ttl time.Duration) time.Duration {
 }
 
 func (p *Policy) jittered(ttl time.Duration) time.Duration {
-	if p.Jitter == 0 || ttl == Forever || ttl <= 0 {
+	if p.Jitter <= 0 || ttl == Forever || ttl <= 0 {
 		return ttl
 	}
 	return max(time.Millisecond, ttl-time.Duration(float64(ttl)*p.Jitter*rand.Float64()))

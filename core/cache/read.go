@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/strata-cache/strata/core/event"
 	"github.com/strata-cache/strata/core/store"
 )
 
-// Get returns the value under key, or ErrMiss. A stored nil is a hit. A store that fails is a miss: it
-// is reported as an event, never to the caller.
+// Get returns the value under key, or ErrMiss. A stored nil is a hit. Where a Fetch has learned that there
+// is no value and remembers it, the error is ErrNotFound. A store that fails is a miss: it is reported as
+// an event, never to the caller.
 //
 // A value that was stored for another type than V, or for a V of another shape, is a miss.
 func Get[V any](ctx context.Context, c *Cache, key string) (V, error) {
@@ -49,11 +52,12 @@ func GetOr[V any](ctx context.Context, c *Cache, key string, fallback V) V {
 func GetMany[V any](ctx context.Context, c *Cache, keys ...string) (map[string]V, error) {
 	s := c.verbs
 	start := time.Now()
+	keys = distinct(keys)
 	final, err := s.verbKeys(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
-	entries := s.lookupMany(ctx, final)
+	entries, _ := s.lookupMany(ctx, final)
 	types, now := typeOf[V](c.engine), s.clock.Now()
 	found := make(map[string]V, len(keys))
 	for i, e := range entries {
@@ -65,13 +69,31 @@ func GetMany[V any](ctx context.Context, c *Cache, keys ...string) (map[string]V
 	return found, nil
 }
 
-// Has reports whether Get would find a value.
-func (c *Cache) Has(ctx context.Context, key string) (bool, error) {
-	e, _, err := c.verbs.entryOf(ctx, key)
-	if errors.Is(err, ErrMiss) {
-		return false, nil
+// distinct returns keys without repetitions; keys itself where it has none.
+func distinct(keys []string) []string {
+	seen := make(map[string]bool, len(keys))
+	for _, k := range keys {
+		seen[k] = true
 	}
-	return e != nil && e.Flags&store.FlagNegative == 0, err
+	if len(seen) == len(keys) {
+		return keys
+	}
+	return slices.Collect(maps.Keys(seen))
+}
+
+// Has reports whether there is a fresh value under key, of whatever type.
+func (c *Cache) Has(ctx context.Context, key string) (bool, error) {
+	start := time.Now()
+	_, _, err := c.verbs.entryOf(ctx, key)
+	outcome := outcomeOf(err)
+	switch {
+	case err == nil:
+		outcome = event.OutcomeHit
+	case errors.Is(err, ErrMiss):
+		outcome, err = event.OutcomeMiss, nil
+	}
+	c.verbs.Report(ctx, event.Call{Key: key, Op: event.OpGet, Outcome: outcome, Took: time.Since(start)})
+	return outcome == event.OutcomeHit, err
 }
 
 // TTL returns how long the value under key will still be fresh, Forever if it does not end, or ErrMiss.
@@ -83,20 +105,22 @@ func (c *Cache) TTL(ctx context.Context, key string) (time.Duration, error) {
 	case e.Fresh == 0:
 		return Forever, nil
 	default:
-		return time.Duration(e.Fresh-c.clock.Now()) * time.Millisecond, nil
+		return time.Duration(max(1, e.Fresh-time.Now().UnixMilli())) * time.Millisecond, nil
 	}
 }
 
-// entryOf returns the fresh entry under a user's key and its final key. Unlike a look-up for a value it
-// tells a failing store from a miss.
+// entryOf returns the fresh entry under a user's key and its final key. A remembered ErrNotFound is
+// ErrMiss. Unlike a look-up for a value it tells a failing store from a miss.
 func (s *Space) entryOf(ctx context.Context, key string) (*store.Entry, string, error) {
 	final, err := s.verbKey(ctx, key)
 	if err != nil {
 		return nil, "", err
 	}
-	e, err := s.store.Get(ctx, final)
+	op, done := s.op(ctx, 1)
+	e, err := s.store.Get(op, final)
+	done()
 	switch {
-	case err == nil && e.IsFresh(s.clock.Now()):
+	case err == nil && e.IsFresh(time.Now().UnixMilli()) && e.Flags&store.FlagNegative == 0:
 		return e, final, nil
 	case err == nil || errors.Is(err, store.ErrMiss):
 		return nil, final, ErrMiss
@@ -108,10 +132,13 @@ func (s *Space) entryOf(ctx context.Context, key string) (*store.Entry, string, 
 	return nil, final, fmt.Errorf("cache: get: %w", err)
 }
 
-// lookupMany returns one entry, or nil, for each final key.
-func (s *Space) lookupMany(ctx context.Context, keys []string) []*store.Entry {
-	if b, ok := s.store.(store.Batcher); ok && len(keys) > 0 {
-		entries, err := b.GetMany(ctx, keys)
+// lookupMany returns one entry, or nil, for each final key. hung is as for lookup.
+func (s *Space) lookupMany(ctx context.Context, keys []string) (entries []*store.Entry, hung bool) {
+	b, ok := s.store.(store.Batcher)
+	if ok && len(keys) > 0 {
+		op, done := s.op(ctx, len(keys))
+		entries, err := b.GetMany(op, keys)
+		done()
 		switch {
 		case err == nil:
 		case errors.Is(err, store.ErrCorrupt):
@@ -119,16 +146,16 @@ func (s *Space) lookupMany(ctx context.Context, keys []string) []*store.Entry {
 		default:
 			s.storeFailed(ctx, event.OpGet, err)
 		}
-		if len(entries) == len(keys) {
-			return entries
+		if len(entries) != len(keys) {
+			entries = make([]*store.Entry, len(keys))
 		}
-		return make([]*store.Entry, len(keys))
+		return entries, errors.Is(err, context.DeadlineExceeded)
 	}
-	entries := make([]*store.Entry, len(keys))
-	for i, k := range keys {
-		entries[i] = s.lookup(ctx, k)
+	entries = make([]*store.Entry, len(keys))
+	for i := 0; i < len(keys) && !hung; i++ {
+		entries[i], hung = s.lookup(ctx, keys[i])
 	}
-	return entries
+	return entries, hung
 }
 
 // verbKeys returns the final keys of users' keys, in order.
@@ -163,7 +190,7 @@ func (s *Space) reportGet(ctx context.Context, key string, outcome event.Outcome
 		Op: event.OpGet, Outcome: outcome, Coalesced: coalesced,
 	}
 	if e != nil && outcome != event.OutcomeMiss {
-		call.Age = time.Duration(s.clock.Now()-e.Created) * time.Millisecond
+		call.Age = time.Duration(max(0, s.clock.Now()-e.Created)) * time.Millisecond
 	}
 	if !start.IsZero() {
 		call.Took = time.Since(start)

@@ -19,15 +19,25 @@ type Space struct {
 }
 
 // NewSpace returns the region called name of the cache, for a layer that keeps entries of its own. A
-// name is 1 to 40 bytes of a–z, A–Z, 0–9, '_', '-' and '.', and can be taken once in a cache.
+// name is 1 to 40 bytes of a–z, A–Z, 0–9, '_', '-' and '.', and can be taken once in a version of a cache.
 func (c *Cache) NewSpace(name string, layer event.Layer) (*Space, error) {
-	if err := c.takeName(name); err != nil {
+	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	return &Space{engine: c.engine, name: name, layer: layer, prefix: namespace(c.opts.Prefix, c.version) + name + ":"}, nil
+	prefix := namespace(c.opts.Prefix, c.version) + name + ":"
+	if err := roomFor(prefix, c.opts.Key); err != nil {
+		return nil, fmt.Errorf("cache: %q: %w", name, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.spaces[prefix] {
+		return nil, fmt.Errorf("cache: name %q is taken in cache %q", name, c.opts.Name)
+	}
+	c.spaces[prefix] = true
+	return &Space{engine: c.engine, name: name, layer: layer, prefix: prefix}, nil
 }
 
-func (e *engine) takeName(name string) error {
+func checkName(name string) error {
 	if name == "" || len(name) > 40 {
 		return fmt.Errorf("cache: name %q must have 1 to 40 bytes", name)
 	}
@@ -38,12 +48,6 @@ func (e *engine) takeName(name string) error {
 			return fmt.Errorf("cache: name %q holds %q; letters, digits, '_', '-' and '.' are allowed", name, r)
 		}
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.spaces[name] {
-		return fmt.Errorf("cache: name %q is taken in cache %q", name, e.opts.Name)
-	}
-	e.spaces[name] = true
 	return nil
 }
 
@@ -76,52 +80,26 @@ func (s *Space) Lookup(ctx context.Context, key []byte) *store.Entry {
 	if s.borrower != nil {
 		return s.borrower.GetBorrowed(key)
 	}
-	return s.lookup(ctx, string(key))
+	e, _ := s.lookup(ctx, string(key))
+	return e
 }
 
-func (s *Space) lookup(ctx context.Context, key string) *store.Entry {
-	entry, err := s.store.Get(ctx, key)
+// lookup is Lookup by a string. hung says that the store did not answer in time: the call has spent what
+// a call may spend on it.
+func (s *Space) lookup(ctx context.Context, key string) (e *store.Entry, hung bool) {
+	op, done := s.op(ctx, 1)
+	e, err := s.store.Get(op, key)
+	done()
 	switch {
 	case err == nil:
-		return entry
+		return e, false
 	case errors.Is(err, store.ErrMiss):
 	case errors.Is(err, store.ErrCorrupt):
 		s.corrupt(ctx, s.name, key, err)
 	default:
 		s.storeFailed(ctx, event.OpGet, err)
 	}
-	return nil
-}
-
-// Put stores e under the final key. A store that fails is reported, and the error returned.
-func (s *Space) Put(ctx context.Context, key string, e *store.Entry) error {
-	if len(e.Tags) > MaxTags {
-		s.refused(ctx, s.name, s.layer, "tags")
-		return fmt.Errorf("cache: %d tags, at most %d are allowed", len(e.Tags), MaxTags)
-	}
-	err := s.store.Set(ctx, key, e)
-	switch {
-	case err == nil:
-	case errors.Is(err, store.ErrTooLarge):
-		s.refused(ctx, s.name, s.layer, "too-large")
-	default:
-		s.storeFailed(ctx, event.OpSet, err)
-	}
-	return err
-}
-
-// Remove removes the final keys and returns how many were live. Loads of them that run meanwhile are not
-// stored.
-func (s *Space) Remove(ctx context.Context, keys ...string) (int, error) {
-	for _, k := range keys {
-		s.flights.Forget(k)
-	}
-	n, err := s.store.Delete(ctx, keys...)
-	if err != nil {
-		s.storeFailed(ctx, event.OpDelete, err)
-		return n, fmt.Errorf("cache: delete: %w", err)
-	}
-	return n, nil
+	return nil, errors.Is(err, context.DeadlineExceeded)
 }
 
 // Clear removes every entry of the space.

@@ -129,32 +129,60 @@ func (t *valueType[V]) entry(v V, asCounter, keep bool) (*store.Entry, error) {
 // memoSize is what a decoded value is expected to take, beside its encoded form of n bytes.
 func (t *valueType[V]) memoSize(n int) int { return int(unsafe.Sizeof(*new(V))) + n }
 
-// decode returns the value of e, which is not a negative entry.
-func (t *valueType[V]) decode(e *store.Entry) (v V, err error) {
-	if t.memo {
-		if p, ok := e.Memo().(*V); ok {
-			return t.own(*p), nil
-		}
+// ready returns the decoded form that an earlier reader left with e, or nil.
+func (t *valueType[V]) ready(e *store.Entry) *V {
+	if !t.memo {
+		return nil
 	}
+	p, _ := e.Memo().(*V)
+	return p
+}
+
+// decode returns the value of e, which is not a negative entry.
+func (t *valueType[V]) decode(e *store.Entry) (V, error) {
+	if p := t.ready(e); p != nil {
+		return t.own(*p), nil
+	}
+	return t.decodeNew(e)
+}
+
+// memo is a decoded value and the reference to it that an entry keeps, side by side: a hit follows one
+// after the other.
+type memo[V any] struct {
+	ref any // &v
+	v   V
+}
+
+func (t *valueType[V]) decodeNew(e *store.Entry) (V, error) {
+	m := &memo[V]{}
+	v := &m.v
 	switch {
 	case e.Flags&store.FlagNil != 0:
-		return v, nil
-	case e.Flags&store.FlagCounter != 0:
-		if t.integer {
-			return v, setInteger(&v, e.Value)
+		if !t.nilable {
+			return *v, errSchema
 		}
-		return v, t.codec.Decode(e.Value, &v)
+		return *v, nil
+	case e.Flags&store.FlagCounter != 0:
+		decode := t.codec.Decode
+		if t.integer {
+			decode = setInteger[V]
+		}
+		if err := decode(e.Value, v); err != nil {
+			return *new(V), err
+		}
+		return *v, nil
 	case e.Schema != t.schema:
-		return v, errSchema
+		return *v, errSchema
 	}
-	if err := t.codec.Decode(e.Value, &v); err != nil {
+	if err := t.codec.Decode(e.Value, v); err != nil {
 		return *new(V), err
 	}
 	if t.memo {
-		e.SetMemo(&v)
-		return t.own(v), nil
+		m.ref = v
+		e.SetMemoAt(&m.ref)
+		return t.own(*v), nil
 	}
-	return v, nil
+	return *v, nil
 }
 
 func (t *valueType[V]) own(v V) V {
@@ -193,8 +221,9 @@ func appendInteger(v any) ([]byte, bool) {
 	return nil, false
 }
 
-func setInteger[V any](v *V, decimal []byte) error {
-	r := reflect.ValueOf(v).Elem()
+// setInteger is codec.Codec.Decode for counters; v is a *V.
+func setInteger[V any](decimal []byte, v any) error {
+	r := reflect.ValueOf(v.(*V)).Elem()
 	if r.CanInt() {
 		n, err := strconv.ParseInt(string(decimal), 10, r.Type().Bits())
 		if err == nil {

@@ -51,7 +51,11 @@ type shard[K comparable, V any] struct {
 	mu    sync.Mutex
 	calls map[K]*Call[K, V]
 	epoch atomic.Uint64
-	_     [40]byte // a cache line each: neighbours must not slow each other
+	// holds counts the writers of a key, see Hold; commits are the loads that are storing their result,
+	// see Commit. Both are made when they are first needed.
+	holds   map[K]int
+	commits map[K]*commit[K, V]
+	_       [24]byte // a cache line each: neighbours must not slow each other
 }
 
 // New returns an empty group.
@@ -139,6 +143,9 @@ func (g *Group[K, V]) Join(ctx context.Context, key K, timeout time.Duration) (c
 		return c, nil, false
 	}
 	c := &Call[K, V]{group: g, key: key, parent: inside, done: make(chan struct{}), waiters: 1}
+	if s.holds[key] > 0 {
+		c.forgotten.Store(true)
+	}
 	s.calls[key] = c
 	lctx = c.start(ctx, timeout)
 	s.mu.Unlock()
@@ -253,39 +260,12 @@ func (c *Call[K, V]) Finish(v V, err error) bool {
 // then can another load have stored what it missed.
 func (g *Group[K, V]) Epoch(key K) uint64 { return g.shard(key).epoch.Load() }
 
-// Forget makes the next caller of key start a load of its own, because what a running one returns is out
-// of date: the key was written or invalidated meanwhile. Those who wait already get their result; the
-// load can see by Forgotten that it must not be stored.
-func (g *Group[K, V]) Forget(key K) {
-	s := g.shard(key)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c := s.calls[key]; c != nil {
-		c.forgotten.Store(true)
-		delete(s.calls, key)
-	}
-}
-
-// ForgetFunc is Forget for every running key for which match is true. match must not call the group.
-func (g *Group[K, V]) ForgetFunc(match func(K) bool) {
-	for i := range g.shards {
-		s := &g.shards[i]
-		s.mu.Lock()
-		for k, c := range s.calls {
-			if match(k) {
-				c.forgotten.Store(true)
-				delete(s.calls, k)
-			}
-		}
-		s.mu.Unlock()
-	}
-}
-
 // Forgotten reports whether the load that runs on ctx was forgotten.
 func (g *Group[K, V]) Forgotten(ctx context.Context) bool {
 	l := g.inside(ctx)
 	return l != nil && l.call.forgotten.Load()
 }
 
-// Forgotten reports whether the call was forgotten: its result must not be stored.
+// Forgotten reports whether the call was forgotten: its result must not be stored. The answer may be
+// out of date a moment later; what must not be, goes through Commit.
 func (c *Call[K, V]) Forgotten() bool { return c.forgotten.Load() }

@@ -18,6 +18,16 @@ func (g *Group[K, V]) inside(ctx context.Context) *link[K, V] {
 	return l
 }
 
+// Within returns a context for one piece of work that makes the results of all the given calls, whose
+// leader the caller is: what it asks for is not made to wait for any of them.
+func (g *Group[K, V]) Within(ctx context.Context, calls ...*Call[K, V]) context.Context {
+	inside := g.inside(ctx)
+	for _, c := range calls {
+		inside = &link[K, V]{c, inside}
+	}
+	return context.WithValue(ctx, groupKey[K, V]{g}, inside)
+}
+
 // waitGraph records which running call waits for which, so that two loads that want each other's keys
 // are noticed before they wait for ever. Only nested loads touch it.
 type waitGraph[K comparable, V any] struct {
@@ -31,10 +41,8 @@ type waitGraph[K comparable, V any] struct {
 func (w *waitGraph[K, V]) wait(inside *link[K, V], target *Call[K, V]) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for l := inside; l != nil; l = l.outer {
-		if w.reaches(target, l.call, map[*Call[K, V]]bool{}) {
-			return false
-		}
+	if w.reaches(target, inside, make(map[*Call[K, V]]bool)) {
+		return false
 	}
 	if w.waits == nil {
 		w.waits = make(map[*Call[K, V]]map[*Call[K, V]]int)
@@ -48,16 +56,16 @@ func (w *waitGraph[K, V]) wait(inside *link[K, V], target *Call[K, V]) bool {
 	return true
 }
 
-func (w *waitGraph[K, V]) reaches(from, to *Call[K, V], seen map[*Call[K, V]]bool) bool {
-	if from == to {
-		return true
-	}
-	if seen[from] {
-		return false
+// reaches reports whether from waits, directly or not, for the call of to or one that it is nested in.
+func (w *waitGraph[K, V]) reaches(from *Call[K, V], to *link[K, V], seen map[*Call[K, V]]bool) bool {
+	for l := to; l != nil; l = l.outer {
+		if l.call == from {
+			return true
+		}
 	}
 	seen[from] = true
 	for next := range w.waits[from] {
-		if w.reaches(next, to, seen) {
+		if !seen[next] && w.reaches(next, to, seen) {
 			return true
 		}
 	}
