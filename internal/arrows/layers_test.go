@@ -21,7 +21,8 @@ var layers = []layer{
 	{"core/store/*", []string{"core/store", "core/codec"}},
 	{"core/guard/*", []string{"core/store", "core/codec", "core/guard/*"}},
 	{"core/cache", []string{"core/guard/*", "core/codec", "core/store"}},
-	{"core/config", []string{"core/cache"}}, // backends are passed in
+	// Backends that need a server or a client are passed in; what is always there is not.
+	{"core/config", []string{"core/cache", "core/store/memstore", "core/store/nullstore"}},
 	{"core/page", []string{"core/cache"}},
 	{"core/page/*", []string{"core/page"}},
 	{"fragment", []string{"core/cache"}},
@@ -79,7 +80,7 @@ var closures = []closure{
 	{"core/store/nullstore", nil, []string{"net/http"}},
 	{"core/codec", nil, []string{"net/http"}},
 	{"core/cache", bloomAndSync, []string{"net/http"}},
-	{"core/config", bloomAndSync, []string{"net/http"}},
+	{"core/config", append([]string{"github.com/maypok86/otter/v2"}, bloomAndSync...), []string{"net/http"}},
 	{"core/page", bloomAndSync, nil},
 	{"fragment", bloomAndSync, nil},
 	{"nethttpmw", bloomAndSync, nil},

@@ -85,11 +85,11 @@ func getSetCases() []testCase[store.Store] {
 			for p := store.PriorityDefault; p.Valid(); p++ {
 				e := entry("v" + p.String())
 				e.Priority = p
-				b.set("own:"+fmt.Sprint(p), e)
+				b.set("own:"+p.String(), e)
 				moved := entry("v" + p.String())
 				moved.Priority = p
 				b.set("moved", moved)
-				for _, k := range []string{"own:" + fmt.Sprint(p), "moved"} {
+				for _, k := range []string{"own:" + p.String(), "moved"} {
 					if got := b.get(k); got == nil || got.Priority != p || string(got.Value) != "v"+p.String() {
 						b.t.Errorf("%s: %+v, want priority %v", k, got, p)
 					}

@@ -1,0 +1,83 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/strata-cache/strata/core/codec"
+	"github.com/strata-cache/strata/core/store"
+)
+
+// Delete is one script for every 1,000 keys, on a Cluster or Ring one for each key, 1,000 in a pipeline.
+// It counts by this process's clock. With an error the count is what is known to have been there.
+func (s *Store) Delete(ctx context.Context, keys ...string) (int, error) {
+	if len(keys) == 0 && s.closed.Load() {
+		return 0, errClosed
+	}
+	n := 0
+	var errs distinct
+	for batch := range slices.Chunk(keys, batchSize) {
+		now := time.Now().UnixMilli()
+		names := s.names(batch)
+		calls := []call{{names, []any{now}}}
+		if !s.single {
+			calls = make([]call, len(names))
+			for i := range names {
+				calls[i] = call{names[i : i+1], []any{now}}
+			}
+		}
+		err := s.do(ctx, "delete", func(ctx context.Context) error {
+			for _, cmd := range s.run(ctx, deleteScript, calls) {
+				some, err := cmd.Int()
+				if err != nil {
+					errs.add(err)
+				}
+				n += some
+			}
+			return errs.join()
+		})
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// Add is one script, in which the comparison with Fresh is made by this process's clock. A frame whose
+// header is sound counts as an entry, whatever its body.
+func (s *Store) Add(ctx context.Context, key string, e *store.Entry) (bool, error) {
+	now := time.Now().UnixMilli()
+	f, refused := s.formOf(key, e, now)
+	stored := false
+	err := s.do(ctx, "add", func(ctx context.Context) (err error) {
+		stored, err = addScript.Run(ctx, s.client, []string{s.name(key)}, now, f.data, f.px).Bool()
+		return err
+	})
+	if stored && refused != nil {
+		return false, fmt.Errorf("redisstore: add: %w", refused)
+	}
+	return stored, err
+}
+
+// Touch is one script that compares the frame's header, which holds the checksum of all the rest, and
+// replaces it: the value is not sent. Of a counter it compares the digits and sets the expiry.
+func (s *Store) Touch(ctx context.Context, key string, seen *store.Entry, t store.Times) (bool, error) {
+	now := time.Now().UnixMilli()
+	var old, replacement []byte
+	if seen.Flags&store.FlagCounter != 0 {
+		old = seen.Value
+	} else if h, err := codec.Header(key, seen); err == nil {
+		old, replacement = h, codec.Retime(h, t)
+	}
+	if len(old) == 0 || seen.IsGone(now) { // it cannot be there
+		return false, s.do(ctx, "touch", func(context.Context) error { return nil })
+	}
+	touched := false
+	err := s.do(ctx, "touch", func(ctx context.Context) (err error) {
+		touched, err = touchScript.Run(ctx, s.client, []string{s.name(key)}, old, replacement, expiry(&t, now)).Bool()
+		return err
+	})
+	return touched, err
+}
