@@ -211,8 +211,9 @@ func (b *batch[K, V]) context(open []int) (context.Context, context.CancelFunc) 
 		lctx := b.items[i].ctx
 		calls = append(calls, b.items[i].call)
 		stops = append(stops, context.AfterFunc(lctx, func() {
-			if left.Add(-1) == 0 {
-				cancel(context.Cause(lctx))
+			// A timeout is the deadline below: it must not look like somebody's cancellation.
+			if cause := context.Cause(lctx); left.Add(-1) == 0 && !errors.Is(cause, flight.ErrTimeout) {
+				cancel(cause)
 			}
 		}))
 	}

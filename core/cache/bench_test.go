@@ -2,9 +2,6 @@ package cache_test
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -106,34 +103,5 @@ func BenchmarkHit(b *testing.B) {
 				}
 			}
 		})
-	}
-}
-
-// TestHitRatios prints the cost of hits as multiples of otter's own. They are measured in turns, and a
-// quick turn of each counts, so that what else runs on the machine hits all of them alike. STRATA_RATIOS=1 go test -run TestHitRatios -v
-func TestHitRatios(t *testing.T) {
-	if os.Getenv("STRATA_RATIOS") == "" {
-		t.Skip("prints a measurement: set STRATA_RATIOS=1")
-	}
-	benches := hitBenches(t)
-	const rounds, turn = 200, 5000
-	times := make([][]float64, len(benches))
-	for range rounds {
-		for j, h := range benches {
-			start := time.Now()
-			for i := range turn {
-				if !h.get(i) {
-					t.Fatal("miss")
-				}
-			}
-			times[j] = append(times[j], float64(time.Since(start))/turn)
-		}
-	}
-	for j := range times {
-		slices.Sort(times[j])
-	}
-	for j, h := range benches {
-		const quick = rounds / 20
-		fmt.Printf("%-14s %6.1f ns  %.2f x\n", h.name, times[j][quick], times[j][quick]/times[0][quick])
 	}
 }

@@ -31,6 +31,7 @@ func Fetch[V any](ctx context.Context, c *Cache, key string, load func(context.C
 		s.reportGet(ctx, key, outcome, e, start, false)
 		return v, err
 	}
+	start = s.startWaiting(start)
 	v, outcome, coalesced, err := fill(ctx, &plan[V]{
 		space: s, types: types, policy: &c.opts.Policy, key: final,
 		call: c.opts.Policy.call(opts), load: load, hung: hung,

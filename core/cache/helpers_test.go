@@ -45,7 +45,8 @@ func everyStore(t *testing.T, test func(t *testing.T, st store.Store)) {
 }
 
 // remote hides that its store is in this process, and lets a test interfere: before runs ahead of each
-// operation, whose result it replaces if it returns an error.
+// operation, whose result it replaces if it returns an error; after runs once, behind the next look-up or
+// write.
 type remote struct {
 	store.Store
 	mu     sync.Mutex
@@ -58,6 +59,13 @@ func (r *remote) set(before func(ctx context.Context, op string, keys ...string)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.before = before
+}
+
+// then makes f run behind the next look-up or write.
+func (r *remote) then(f func(op string, keys ...string)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.after = f
 }
 
 func (r *remote) count(op string) int {
@@ -80,11 +88,24 @@ func (r *remote) begin(ctx context.Context, op string, keys ...string) error {
 	return before(ctx, op, keys...)
 }
 
+// end calls after, once.
+func (r *remote) end(op string, keys ...string) {
+	r.mu.Lock()
+	after := r.after
+	r.after = nil
+	r.mu.Unlock()
+	if after != nil {
+		after(op, keys...)
+	}
+}
+
 func (r *remote) Get(ctx context.Context, key string) (*store.Entry, error) {
 	if err := r.begin(ctx, "get", key); err != nil {
 		return nil, err
 	}
-	return r.Store.Get(ctx, key)
+	e, err := r.Store.Get(ctx, key)
+	r.end("get", key)
+	return e, err
 }
 
 func (r *remote) Set(ctx context.Context, key string, e *store.Entry) error {
@@ -92,9 +113,7 @@ func (r *remote) Set(ctx context.Context, key string, e *store.Entry) error {
 		return err
 	}
 	err := r.Store.Set(ctx, key, e)
-	if r.after != nil {
-		r.after("set", key)
-	}
+	r.end("set", key)
 	return err
 }
 
@@ -116,7 +135,9 @@ func (r *remote) GetMany(ctx context.Context, keys []string) ([]*store.Entry, er
 	if err := r.begin(ctx, "getmany", keys...); err != nil {
 		return nil, err
 	}
-	return r.Store.(store.Batcher).GetMany(ctx, keys)
+	entries, err := r.Store.(store.Batcher).GetMany(ctx, keys)
+	r.end("getmany", keys...)
+	return entries, err
 }
 
 func (r *remote) SetMany(ctx context.Context, items []store.Item) ([]string, error) {
@@ -127,14 +148,18 @@ func (r *remote) SetMany(ctx context.Context, items []store.Item) ([]string, err
 	if err := r.begin(ctx, "setmany", keys...); err != nil {
 		return keys, err
 	}
-	return r.Store.(store.Batcher).SetMany(ctx, items)
+	failed, err := r.Store.(store.Batcher).SetMany(ctx, items)
+	r.end("setmany", keys...)
+	return failed, err
 }
 
 func (r *remote) Add(ctx context.Context, key string, e *store.Entry) (bool, error) {
 	if err := r.begin(ctx, "add", key); err != nil {
 		return false, err
 	}
-	return r.Store.(store.Adder).Add(ctx, key, e)
+	added, err := r.Store.(store.Adder).Add(ctx, key, e)
+	r.end("add", key)
+	return added, err
 }
 
 func (r *remote) Touch(ctx context.Context, key string, seen *store.Entry, t store.Times) (bool, error) {

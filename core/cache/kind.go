@@ -80,6 +80,11 @@ func NewLayerKind[K comparable, V any](c *Cache, layer event.Layer, name string,
 		opts.Codec = c.opts.Codec
 	}
 	k.types = newValueType[V](opts.Codec, k.policy.Shared)
+	if check, ok := k.types.codec.(codec.TypeChecker); ok {
+		if err := check.CheckType(reflect.TypeFor[V]()); err != nil {
+			return nil, fmt.Errorf("cache: kind %q: %w", name, err)
+		}
+	}
 	k.whole = k.policy.call(nil)
 	if opts.Load != nil || opts.LoadMany != nil {
 		k.load = k.loadOne
@@ -99,18 +104,24 @@ func NewLayerKind[K comparable, V any](c *Cache, layer event.Layer, name string,
 // Get returns the value for id, from the cache or from Load. See Fetch for what happens on a miss; without
 // a loader it is ErrMiss.
 func (k *Kind[K, V]) Get(ctx context.Context, id K) (V, error) {
-	v, key, start, err := k.hit(ctx, id)
-	if key == "" {
-		return v, err
+	shared, key, start, err := k.hit(ctx, id)
+	if shared != nil {
+		return k.types.own(*shared), nil
+	}
+	if err != nil {
+		return *new(V), err
 	}
 	return k.miss(ctx, id, key, start, k.load, k.whole)
 }
 
 // Fetch is Get with a loader and options of this call.
 func (k *Kind[K, V]) Fetch(ctx context.Context, id K, load func(context.Context, K) (V, error), opts ...CallOption) (V, error) {
-	v, key, start, err := k.hit(ctx, id)
-	if key == "" {
-		return v, err
+	shared, key, start, err := k.hit(ctx, id)
+	if shared != nil {
+		return k.types.own(*shared), nil
+	}
+	if err != nil {
+		return *new(V), err
 	}
 	return k.miss(ctx, id, key, start, load, k.policy.call(opts))
 }
@@ -119,16 +130,16 @@ func (k *Kind[K, V]) Fetch(ctx context.Context, id K, load func(context.Context,
 // nothing.
 func (k *Kind[K, V]) Peek(ctx context.Context, id K) (V, error) { return k.Fetch(ctx, id, nil) }
 
-// hit answers what needs neither a store outside the process, nor a loader, nor a codec, and allocates
-// nothing. Otherwise it returns the final key, for miss.
-func (k *Kind[K, V]) hit(ctx context.Context, id K) (v V, key string, start time.Time, err error) {
+// hit returns the shared form of a fresh value, if that needs neither a store outside the process nor a
+// codec, and allocates nothing. Otherwise it returns the final key, for miss.
+func (k *Kind[K, V]) hit(ctx context.Context, id K) (shared *V, key string, start time.Time, err error) {
 	s := k.space
 	start = s.startTimer()
 	buf := getKeyBuf()
 	if buf.b, err = k.key(ctx, buf.b[:0], id); err != nil {
 		buf.put()
 		s.reportGet(ctx, "", event.OutcomeRejected, nil, start, false)
-		return v, "", start, err
+		return nil, "", start, err
 	}
 	if s.borrower != nil {
 		e := s.borrower.GetBorrowed(buf.b)
@@ -138,13 +149,13 @@ func (k *Kind[K, V]) hit(ctx context.Context, id K) (v V, key string, start time
 				if s.opts.Observer != nil {
 					s.reportGet(ctx, "", event.OutcomeHit, e, start, false)
 				}
-				return k.types.own(*p), "", start, nil
+				return p, "", start, nil
 			}
 		}
 	}
 	key = string(buf.b)
 	buf.put()
-	return v, key, start, nil
+	return nil, key, start, nil
 }
 
 // miss is everything that hit cannot answer. It looks again, because what it finds must be what was there
@@ -160,6 +171,7 @@ func (k *Kind[K, V]) miss(ctx context.Context, id K, key string, start time.Time
 	}
 	p := k.plan(key, id, load, c)
 	p.hung = hung
+	start = s.startWaiting(start)
 	v, outcome, coalesced, err := fill(ctx, p, epoch, e)
 	s.reportGet(ctx, key, outcome, nil, start, coalesced)
 	return v, err

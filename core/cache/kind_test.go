@@ -434,7 +434,7 @@ func TestGetManyFailures(t *testing.T) {
 				return m, fail(ctx)
 			},
 		}))
-		got, err := k.GetMany(ctx, []int{1, 2})
+		_, err := k.GetMany(ctx, []int{1, 2})
 		must(t, err)
 		sleep(2 * time.Second) // 1 and 2 are stale from here on, 3 is missing
 		var panicked *cache.PanicError
@@ -451,7 +451,7 @@ func TestGetManyFailures(t *testing.T) {
 		}
 		for _, tt := range tests {
 			fail = tt.fail
-			got, err = k.GetMany(ctx, []int{1, 2, 3})
+			got, err := k.GetMany(ctx, []int{1, 2, 3})
 			if !maps.Equal(got, map[int]string{1: "v", 2: "v"}) || !tt.is(err) {
 				t.Errorf("%s: got %v, %v", tt.name, got, err)
 			}

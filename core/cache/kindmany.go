@@ -21,11 +21,10 @@ import (
 func (k *Kind[K, V]) GetMany(ctx context.Context, ids []K) (map[K]V, error) {
 	start := time.Now()
 	found := make(map[K]V, len(ids))
-	missing, err := k.readMany(ctx, ids, found)
+	missing, hits, err := k.readMany(ctx, ids, found)
 	if err != nil {
 		return nil, err
 	}
-	hits := len(found)
 	if len(missing) > 0 && (k.opts.Load != nil || k.opts.LoadMany != nil) {
 		err = k.loadMissing(ctx, missing, found)
 	}
@@ -48,7 +47,9 @@ func (k *Kind[K, V]) wantedPlan(w wanted[K]) *plan[V] {
 	return p
 }
 
-func (k *Kind[K, V]) readMany(ctx context.Context, ids []K, found map[K]V) ([]wanted[K], error) {
+// readMany reads what is cached into found. It returns what is missing, and how many ids the cache had an
+// answer for, remembered ErrNotFound included.
+func (k *Kind[K, V]) readMany(ctx context.Context, ids []K, found map[K]V) (missing []wanted[K], hits int, err error) {
 	want := make([]wanted[K], 0, len(ids))
 	keys := make([]string, 0, len(ids))
 	known := make(map[K]bool, len(ids))
@@ -59,13 +60,14 @@ func (k *Kind[K, V]) readMany(ctx context.Context, ids []K, found map[K]V) ([]wa
 		known[id] = true
 		key, err := k.keyString(ctx, id)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		want = append(want, wanted[K]{id: id, key: key, epoch: k.space.flights.Epoch(key)})
 		keys = append(keys, key)
 	}
 	entries, hung := k.space.lookupMany(ctx, keys)
-	missing, now := want[:0], k.space.clock.Now()
+	missing = want[:0]
+	now := k.space.clock.Now()
 	for i, e := range entries {
 		v, outcome, _ := serve(ctx, k.space, k.types, keys[i], e, now)
 		switch outcome {
@@ -77,7 +79,7 @@ func (k *Kind[K, V]) readMany(ctx context.Context, ids []K, found map[K]V) ([]wa
 			missing = append(missing, want[i])
 		}
 	}
-	return missing, nil
+	return missing, len(keys) - len(missing), nil
 }
 
 // gather collects the results of loads.

@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -101,41 +102,48 @@ func TestWriteDuringTheStoringOfALoad(t *testing.T) {
 	}
 }
 
-// TestLoadThatBeginsDuringAWrite stops the write in the middle: what a load reads then may be older than
-// what is being written.
+// TestLoadThatBeginsDuringAWrite stops the write before and after it takes effect: what a load reads then
+// may be older than what is being written.
 func TestLoadThatBeginsDuringAWrite(t *testing.T) {
 	for _, name := range []string{"set", "set many", "add"} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				st := &remote{Store: memory(t)}
-				c := open(t, st, steady())
-				st.set(func(ctx context.Context, op string, keys ...string) error {
-					if op == "set" || op == "setmany" || op == "add" {
-						return pause(ctx, 20*time.Millisecond)
-					}
-					return nil
-				})
-				done := make(chan struct{})
-				go func() { defer close(done); must(t, writes[name].write(c)) }()
-				synctest.Wait()
-				var runs atomic.Int32
-				var wg sync.WaitGroup
-				for range 3 {
-					wg.Go(func() {
-						want(t, "old")(cache.Fetch(ctx, c, "k", loader(&runs, 40*time.Millisecond, "old", nil)))
-					})
-				}
-				<-done
-				wg.Wait()
-				check(t, c, "new")
-				if runs.Load() != 1 {
-					t.Errorf("%d loads", runs.Load())
-				}
+		for _, took := range []time.Duration{5 * time.Millisecond, 15 * time.Millisecond, 40 * time.Millisecond} {
+			t.Run(fmt.Sprintf("%s, a load of %v", name, took), func(t *testing.T) {
+				loadDuringWrite(t, name, took)
 			})
-		})
+		}
 	}
 }
 
+func loadDuringWrite(t *testing.T, name string, took time.Duration) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &remote{Store: memory(t)}
+		c := open(t, st, steady())
+		first := true
+		st.set(func(ctx context.Context, op string, keys ...string) error {
+			if op != "set" && op != "setmany" && op != "add" || !first {
+				return nil
+			}
+			first = false
+			err := pause(ctx, 10*time.Millisecond)
+			st.then(func(string, ...string) { sleep(20 * time.Millisecond) })
+			return err
+		})
+		done := make(chan struct{})
+		go func() { defer close(done); must(t, writes[name].write(c)) }()
+		synctest.Wait()
+		var runs atomic.Int32
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() { want(t, "old")(cache.Fetch(ctx, c, "k", loader(&runs, took, "old", nil))) })
+		}
+		<-done
+		wg.Wait()
+		check(t, c, "new")
+		if runs.Load() != 1 {
+			t.Errorf("%d loads", runs.Load())
+		}
+	})
+}
 func TestWriterWhoCannotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := &remote{Store: memory(t)}

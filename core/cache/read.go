@@ -149,7 +149,7 @@ func (s *Space) lookupMany(ctx context.Context, keys []string) (entries []*store
 		if len(entries) != len(keys) {
 			entries = make([]*store.Entry, len(keys))
 		}
-		return entries, errors.Is(err, context.DeadlineExceeded)
+		return entries, timedOut(err)
 	}
 	entries = make([]*store.Entry, len(keys))
 	for i := 0; i < len(keys) && !hung; i++ {
@@ -172,12 +172,23 @@ func (s *Space) verbKeys(ctx context.Context, keys []string) ([]string, error) {
 
 // startTimer returns the time where this call is to be timed: always for a store outside the process,
 // for one call in event.TimedHits otherwise, and never without an observer.
+//
+// A look-up that goes on to wait or load is timed from there on, see startWaiting.
 func (s *Space) startTimer() (start time.Time) {
 	o := s.opts.Observer
 	if o == nil || o.Call == nil || s.borrower != nil && rand.Uint32()%event.TimedHits != 0 {
 		return start
 	}
 	return time.Now()
+}
+
+// startWaiting returns when a look-up that has missed was started, or now where it has not been timed: what
+// comes costs more than reading a clock.
+func (s *Space) startWaiting(start time.Time) time.Time {
+	if o := s.opts.Observer; start.IsZero() && o != nil && o.Call != nil {
+		return time.Now()
+	}
+	return start
 }
 
 func (s *Space) reportGet(ctx context.Context, key string, outcome event.Outcome, e *store.Entry, start time.Time, coalesced bool) {
@@ -200,8 +211,8 @@ func (s *Space) reportGet(ctx context.Context, key string, outcome event.Outcome
 
 func (s *Space) reportMany(ctx context.Context, op event.Op, hits, total int, start time.Time, err error) {
 	o := s.opts.Observer
-	if o == nil || o.Call == nil {
-		return
+	if o == nil || o.Call == nil || total == 0 && err == nil {
+		return // a call over no keys is none
 	}
 	call := event.Call{
 		Cache: s.opts.Name, Kind: s.name, Layer: s.layer, Op: op, Outcome: outcomeOf(err),

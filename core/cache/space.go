@@ -99,7 +99,13 @@ func (s *Space) lookup(ctx context.Context, key string) (e *store.Entry, hung bo
 	default:
 		s.storeFailed(ctx, event.OpGet, err)
 	}
-	return nil, errors.Is(err, context.DeadlineExceeded)
+	return nil, timedOut(err)
+}
+
+// timedOut reports whether a store has not answered in time, by its own clock or the caller's.
+func timedOut(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
 }
 
 // Clear removes every entry of the space.

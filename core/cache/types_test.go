@@ -189,18 +189,3 @@ func TestPointerFreeTypesAreDecodedOnce(t *testing.T) {
 		t.Errorf("%d decodes", decodes.Load())
 	}
 }
-
-func TestHitsDoNotAllocate(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector makes sync.Pool forget")
-	}
-	for _, h := range hitBenches(t) {
-		t.Run(h.name, func(t *testing.T) {
-			i := 0
-			h.get(0)
-			if n := testing.AllocsPerRun(2000, func() { h.get(i); i++ }); n != 0 {
-				t.Errorf("%v allocations a hit", n)
-			}
-		})
-	}
-}

@@ -3,6 +3,7 @@ package flight
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -120,12 +121,12 @@ func TestLoadsDuringAHold(t *testing.T) {
 		g := New[string, int]()
 		g.Hold("k")
 		g.Hold("k") // two writers
-		loads, stored := 0, 0
+		var loads, stored atomic.Int32
 		load := func(ctx context.Context) (int, error) {
-			loads++
+			loads.Add(1)
 			err := pause(ctx, second)
-			g.Commit(ctx, "k", func() { stored++ })
-			return loads, err
+			g.Commit(ctx, "k", func() { stored.Add(1) })
+			return int(loads.Load()), err
 		}
 		go func() { _, _, _ = g.Do(t.Context(), "k", 0, load) }()
 		synctest.Wait()
@@ -136,8 +137,8 @@ func TestLoadsDuringAHold(t *testing.T) {
 		synctest.Wait()
 		g.Release("k")
 		v, shared, err := g.Do(t.Context(), "k", 0, load)
-		if loads != 3 || v != 3 || shared || err != nil || stored != 1 {
-			t.Errorf("%d loads, %d stored; got %d, shared %v, %v", loads, stored, v, shared, err)
+		if loads.Load() != 3 || v != 3 || shared || err != nil || stored.Load() != 1 {
+			t.Errorf("%d loads, %d stored; got %d, shared %v, %v", loads.Load(), stored.Load(), v, shared, err)
 		}
 	})
 }

@@ -166,7 +166,7 @@ func (c *Call[K, V]) start(ctx context.Context, timeout time.Duration) context.C
 	timed, stop := context.WithTimeoutCause(inner, timeout, ErrTimeout)
 	c.disarm = context.AfterFunc(timed, func() {
 		stop()
-		if context.Cause(timed) == ErrTimeout {
+		if errors.Is(context.Cause(timed), ErrTimeout) {
 			var zero V
 			c.Finish(zero, ErrTimeout)
 		}
@@ -178,7 +178,7 @@ func (c *Call[K, V]) run(ctx context.Context, fn func(context.Context) (V, error
 	var v V
 	err := errNoReturn
 	defer func() {
-		if err == errNoReturn {
+		if errors.Is(err, errNoReturn) {
 			err = &PanicError{Stack: debug.Stack()}
 		}
 		c.Finish(v, err)
