@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"runtime/pprof"
 	"time"
 )
 
@@ -19,7 +20,13 @@ func main() {
 	rounds := flag.Int("rounds", 60, "rounds of each group")
 	batch := flag.Duration("batch", 4*time.Millisecond, "time of one alternative in one round")
 	only := flag.String("only", "", "run the groups whose names match this regular expression")
+	prof := flag.String("cpuprofile", "", "write a profile of the run to this file")
 	flag.Parse()
+	if *prof != "" {
+		f := must(os.Create(*prof))
+		mustDo(pprof.StartCPUProfile(f))
+		defer pprof.StopCPUProfile()
+	}
 	match, err := regexp.Compile(*only)
 	if err != nil || flag.NArg() > 0 || *rounds < 1 || *batch <= 0 {
 		fmt.Fprintln(os.Stderr, "bench: -rounds and -batch must be positive, -only a regular expression, and nothing else may follow")

@@ -49,8 +49,11 @@ func (g group) run(rounds int, batch time.Duration) {
 	g.print(samples)
 }
 
-// calibrate returns how many runs take about one batch.
+// calibrate returns how many runs take about one batch, once everything is warm.
 func calibrate(run func(int), batch time.Duration) int {
+	for warm := time.Now(); time.Since(warm) < 10*batch; {
+		run(64)
+	}
 	for n := 1; ; n *= 2 {
 		start := time.Now()
 		run(n)
