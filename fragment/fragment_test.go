@@ -199,7 +199,7 @@ func TestNestedFragments(t *testing.T) {
 
 func TestDeleteAndClear(t *testing.T) {
 	f, r := fragment.New(open(t, cache.Options{})), &renderer{}
-	write(t, f, "k", time.Minute, r)
+	_, _ = write(t, f, "k", time.Minute, r)
 	if n, err := f.Delete(t.Context(), "k", "nothing"); n != 1 || err != nil {
 		t.Errorf("Delete: %d, %v", n, err)
 	}
@@ -216,11 +216,11 @@ func TestDeleteAndClear(t *testing.T) {
 
 func TestNew(t *testing.T) {
 	c := open(t, cache.Options{})
-	if fragment.New(c) != fragment.New(c) {
+	if first, second := fragment.New(c), fragment.New(c); first != second {
 		t.Error("one cache has two sets of fragments")
 	}
 	r := &renderer{}
-	write(t, fragment.New(c), "k", time.Minute, r)
+	_, _ = write(t, fragment.New(c), "k", time.Minute, r)
 	if got, _ := write(t, fragment.New(c.WithVersion(2)), "k", time.Minute, r); got != "run 2" {
 		t.Errorf("another version of the cache has the same fragments: %q", got)
 	}
@@ -240,8 +240,9 @@ func TestFragmentsAreALayerOfTheirOwn(t *testing.T) {
 	var calls []event.Call
 	c := open(t, cache.Options{Observer: &event.Observer{Call: func(_ context.Context, e event.Call) { calls = append(calls, e) }}})
 	f, r := fragment.New(c), &renderer{}
-	write(t, f, "k", time.Minute, r)
-	write(t, f, "k", time.Minute, r)
+	for range 2 {
+		_, _ = write(t, f, "k", time.Minute, r)
+	}
 	if len(calls) != 2 || calls[0].Layer != event.LayerFragment || calls[0].Outcome != event.OutcomeMiss || calls[1].Outcome != event.OutcomeHit {
 		t.Errorf("events %+v", calls)
 	}

@@ -17,19 +17,19 @@ type slowServer struct {
 	gets, sets int
 }
 
-type ownTimeout struct{}
+type ownTimeoutError struct{}
 
-func (ownTimeout) Error() string { return "no answer in time" }
-func (ownTimeout) Timeout() bool { return true }
+func (ownTimeoutError) Error() string { return "no answer in time" }
+func (ownTimeoutError) Timeout() bool { return true }
 
 func (s *slowServer) Get(context.Context, string) (*store.Entry, error) {
 	s.gets++
-	return nil, ownTimeout{}
+	return nil, ownTimeoutError{}
 }
 
 func (s *slowServer) Set(context.Context, string, *store.Entry) error {
 	s.sets++
-	return ownTimeout{}
+	return ownTimeoutError{}
 }
 
 func (s *slowServer) Close() error { return nil }

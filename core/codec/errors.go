@@ -6,22 +6,22 @@ import (
 	"github.com/strata-cache/strata/core/store"
 )
 
-// errFrame is the base of the reasons why bytes are not a frame of ours. All of them are
+// frameError is the base of the reasons why bytes are not a frame of ours. All of them are
 // store.ErrCorrupt.
-type errFrame string
+type frameError string
 
-func (e errFrame) Error() string        { return "codec: " + string(e) }
-func (e errFrame) Is(target error) bool { return target == store.ErrCorrupt }
+func (e frameError) Error() string        { return "codec: " + string(e) }
+func (e frameError) Is(target error) bool { return target == store.ErrCorrupt }
 
 // The reasons why DecodeFrame refuses bytes. errors.Is(err, store.ErrCorrupt) holds for all.
 const (
-	ErrForeign   = errFrame("not a frame of this kit")
-	ErrVersion   = errFrame("frame of a newer version")
-	ErrFlags     = errFrame("frame with flags of a newer version")
-	ErrTruncated = errFrame("frame is truncated or too long")
-	ErrChecksum  = errFrame("frame fails its checksum")
-	ErrOtherKey  = errFrame("frame belongs to another key")
-	ErrMalformed = errFrame("frame is malformed")
+	ErrForeign   = frameError("not a frame of this kit")
+	ErrVersion   = frameError("frame of a newer version")
+	ErrFlags     = frameError("frame with flags of a newer version")
+	ErrTruncated = frameError("frame is truncated or too long")
+	ErrChecksum  = frameError("frame fails its checksum")
+	ErrOtherKey  = frameError("frame belongs to another key")
+	ErrMalformed = frameError("frame is malformed")
 )
 
 // ErrUnencodable is returned by AppendFrame for an entry that a frame cannot hold.

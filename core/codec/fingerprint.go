@@ -66,8 +66,7 @@ func (s shaper) describe(t reflect.Type, whole bool) {
 	switch t.Kind() {
 	case reflect.Struct:
 		fmt.Fprint(s.w, "{")
-		for i := range t.NumField() {
-			f := t.Field(i)
+		for f := range t.Fields() {
 			if f.IsExported() || f.Anonymous || whole {
 				fmt.Fprintf(s.w, "%q %q %t ", f.Name, string(f.Tag), f.Anonymous)
 				s.describe(f.Type, whole)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -165,7 +166,7 @@ func TestDecodeFrameRefuses(t *testing.T) {
 		"one tag too many":   {resigned(good, func(f []byte) { be.PutUint16(f[76:], 2) }), ErrTruncated},
 		"no labels":          {resigned(good, func(f []byte) { be.PutUint32(f[76:], 0) }), ErrTruncated},
 		"label beyond":       {resigned(good, func(f []byte) { f[HeaderSize+3] = 1 }), ErrTruncated},
-		"trailing byte":      {resigned(append(good[:len(good):len(good)], 0), func([]byte) {}), ErrTruncated},
+		"trailing byte":      {resigned(append(slices.Clip(good), 0), func([]byte) {}), ErrTruncated},
 		"body checksum":      {append(good[:len(good)-1:len(good)-1], 'x'), ErrChecksum},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -89,6 +89,8 @@ func (c *gobCodec) Decode(data []byte, v any) (err error) {
 }
 
 // recovered turns a panic of the library, or of a type's own methods, into an error.
+//
+//nolint:gocritic,revive // it is deferred itself, and has to reach its caller's results
 func recovered(out *[]byte, dst []byte, err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("codec: gob: panic: %v", r)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -95,7 +96,7 @@ func TestDamage(t *testing.T) {
 			for n := range frame {
 				refused("cut", n, frame[:n:n])
 			}
-			refused("one more byte", len(frame), append(frame[:len(frame):len(frame)], 0))
+			refused("one more byte", len(frame), append(slices.Clip(frame), 0))
 			for bit := range 8 * len(frame) {
 				frame[bit/8] ^= 1 << (bit % 8)
 				refused("bit flipped", bit, frame)

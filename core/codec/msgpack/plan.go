@@ -55,8 +55,7 @@ func (pl *plan) survey(t reflect.Type, met map[reflect.Type]bool) {
 	case reflect.Pointer, reflect.Slice, reflect.Array:
 		pl.survey(t.Elem(), met)
 	case reflect.Struct:
-		for i := range t.NumField() {
-			f := t.Field(i)
+		for f := range t.Fields() {
 			sent, options := field(f)
 			if !sent {
 				continue

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -185,8 +186,8 @@ func TestJunk(t *testing.T) {
 	}
 	for name, data := range map[string][]byte{
 		"nothing": nil, "other mark": {2, 1, 2}, "no frame": {markCompressed}, "text": []byte("\x01text that is no frame"),
-		"cut": good[:len(good)-1], "two frames": append(good[:len(good):len(good)], good[1:]...),
-		"a frame and an empty one": append(good[:len(good):len(good)], must(c.Append(nil, make([]byte, 2000)))[1:5]...),
+		"cut": good[:len(good)-1], "two frames": append(slices.Clip(good), good[1:]...),
+		"a frame and an empty one": append(slices.Clip(good), must(c.Append(nil, make([]byte, 2000)))[1:5]...),
 		"skippable":                {markCompressed, 0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 0},
 		"size unknown":             append([]byte{markCompressed}, stream(t, make([]byte, 2000))...),
 		"claims 16 MiB":            claim(1), "claims 4 GiB": claim(255),
@@ -236,7 +237,7 @@ func TestProperty(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	c := open(f, codec.Raw(), Options{MaxSize: 1 << 20, MinSize: -1})
 	f.Add([]byte{})
-	for _, v := range [][]byte{nil, []byte("text text text text"), make([]byte, 3000)} {
+	for _, v := range [][]byte{nil, []byte("once, once and once more"), make([]byte, 3000)} {
 		f.Add(must(c.Append(nil, v)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -44,8 +44,8 @@ func drawKey(t *rapid.T) string {
 
 func drawTimes(t *rapid.T) store.Times {
 	now := time.Now().UnixMilli()
-	after := func(name string, min int) int64 {
-		n := rapid.IntRange(min, 40).Draw(t, name)
+	after := func(name string, least int) int64 {
+		n := rapid.IntRange(least, 40).Draw(t, name)
 		if n == 40 {
 			return 0
 		}
@@ -135,8 +135,9 @@ func (m *model) actions() map[string]func(*rapid.T) {
 			keep(key, e)
 		},
 		"Incr": func(t *rapid.T) {
-			key, old := drawKey(t), (*store.Entry)(nil)
-			if old = m.live(key); old != nil && old.Flags&store.FlagCounter == 0 {
+			key := drawKey(t)
+			old := m.live(key)
+			if old != nil && old.Flags&store.FlagCounter == 0 {
 				if _, err := m.s.Incr(ctx, key, 1, nil); !errors.Is(err, store.ErrNotInteger) {
 					t.Fatalf("Incr: %v, want store.ErrNotInteger", err)
 				}
