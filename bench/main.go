@@ -1,6 +1,6 @@
 // Command bench prints what the kit costs beside what it is compared with, as ratios within one run.
 //
-//	go run . [-rounds 60] [-batch 4ms] [-only regexp]
+//	go run . [-rounds 60] [-batch 4ms] [-only REGEXP] [-cpuprofile FILE]
 //
 // Plain benchmarks of alternatives one after the other compare the machine's moods. Here each round runs
 // all alternatives of a group in a new order, a batch of each; the figure to read is the median of the
@@ -8,6 +8,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -20,30 +21,45 @@ func main() {
 	rounds := flag.Int("rounds", 60, "rounds of each group")
 	batch := flag.Duration("batch", 4*time.Millisecond, "time of one alternative in one round")
 	only := flag.String("only", "", "run the groups whose names match this regular expression")
-	prof := flag.String("cpuprofile", "", "write a profile of the run to this file")
+	profile := flag.String("cpuprofile", "", "write a CPU profile of the run to this file")
 	flag.Parse()
-	if *prof != "" {
-		f := must(os.Create(*prof))
-		mustDo(pprof.StartCPUProfile(f))
-		defer pprof.StopCPUProfile()
-	}
 	match, err := regexp.Compile(*only)
-	if err != nil || flag.NArg() > 0 || *rounds < 1 || *batch <= 0 {
-		fmt.Fprintln(os.Stderr, "bench: -rounds and -batch must be positive, -only a regular expression, and nothing else may follow")
-		os.Exit(2)
+	switch {
+	case err != nil:
+	case flag.NArg() > 0:
+		err = fmt.Errorf("unexpected argument %q", flag.Arg(0))
+	case *rounds < 1 || *batch <= 0:
+		err = errors.New("-rounds and -batch must be positive")
+	default:
+		err = run(match, *rounds, *batch, *profile)
 	}
-	for _, g := range groups() {
-		if match.MatchString(g.name) {
-			g.run(*rounds, *batch)
-		}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
 	}
 }
 
-func groups() []group {
-	var all []group
-	all = append(all, objects())
-	for _, size := range []int{1 << 10, 64 << 10} {
-		all = append(all, pages(size), endToEnd(size))
+func run(only *regexp.Regexp, rounds int, batch time.Duration, profile string) error {
+	if profile != "" {
+		f, err := os.Create(profile)
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
-	return all
+	groups := []func() group{objects}
+	for _, size := range []int{1 << 10, 64 << 10} {
+		groups = append(groups, func() group { return pages(size) }, func() group { return endToEnd(size) })
+	}
+	for _, open := range groups {
+		if g := open(); only.MatchString(g.name) {
+			g.run(rounds, batch)
+		} else if g.close != nil {
+			g.close()
+		}
+	}
+	return nil
 }

@@ -80,7 +80,8 @@ func measure(run func(int), n int) sample {
 func (g group) print(samples [][]sample) {
 	fmt.Printf("\n%s\n", g.name)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "alternative\tns p10\tmedian\tratio\t[p25\tp75]\tallocs\tB\t")
+	row := func(format string, a ...any) { must(fmt.Fprintf(w, format, a...)) }
+	row("alternative\tns p10\tmedian\tratio\t[p25\tp75]\tallocs\tB\t\n")
 	for i, a := range g.alternatives {
 		base := 0
 		if a.to != "" {
@@ -91,11 +92,11 @@ func (g group) print(samples [][]sample) {
 			ns, allocs, bytes = append(ns, s.ns), append(allocs, s.allocs), append(bytes, s.bytes)
 			ratios = append(ratios, s.ns/samples[base][r].ns)
 		}
-		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t%.1f\t%.0f\t\n", a.name,
+		row("%s\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t%.1f\t%.0f\t\n", a.name,
 			quantile(ns, 0.1), quantile(ns, 0.5), quantile(ratios, 0.5), quantile(ratios, 0.25), quantile(ratios, 0.75),
 			quantile(allocs, 0.5), quantile(bytes, 0.5))
 	}
-	w.Flush()
+	mustDo(w.Flush())
 }
 
 func quantile(v []float64, q float64) float64 {

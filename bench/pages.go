@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -120,7 +121,7 @@ func pages(size int) group {
 }
 
 func request() *http.Request {
-	r := httptest.NewRequest(http.MethodGet, target, http.NoBody)
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, target, http.NoBody)
 	for name, value := range map[string]string{
 		"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "Accept": "text/html", "Accept-Encoding": "gzip, br",
 		"Accept-Language": "en", "Sec-Fetch-Mode": "navigate",
@@ -188,7 +189,7 @@ func endToEnd(size int) group {
 }
 
 func overWire(s *httptest.Server, size int) func(int) {
-	conn := must(net.Dial("tcp", s.Listener.Addr().String()))
+	conn := must((&net.Dialer{}).DialContext(context.Background(), "tcp", s.Listener.Addr().String()))
 	in := bufio.NewReaderSize(conn, 128<<10)
 	ask := []byte("GET " + target + " HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench\r\nAccept: text/html\r\n\r\n")
 	blank := []byte("\r\n")
