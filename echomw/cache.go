@@ -5,6 +5,8 @@
 package echomw
 
 import (
+	"errors"
+	"maps"
 	"net/http"
 	"time"
 
@@ -15,8 +17,9 @@ import (
 
 // Cache returns a middleware that answers from pages and stores what the handlers behind it make: Django's
 // per-site cache. Middlewares that belong to one request, such as those for logs, request ids, compression
-// and CORS, are registered before it. The response of a handler that returns an error is not stored: Echo
-// renders the error after all middlewares.
+// and CORS, are registered before it, and so is Recover: behind the cache it would hide from it that a page
+// was cut off by a panic. The response of a handler that returns an error is not stored: Echo renders the
+// error after all middlewares.
 func Cache(pages *page.Cache) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc { return cached(pages, next) }
 }
@@ -38,19 +41,30 @@ func cached(pages *page.Cache, next echo.HandlerFunc) echo.HandlerFunc {
 			// The recorder comes between Echo's response and what lies under it.
 			w.ResponseWriter = behind
 			res.Writer = rec
-			c.SetRequest(r)
+			setRequest(c, r)
 			defer func() {
 				res.Writer = behind
-				c.SetRequest(request)
+				setRequest(c, request)
 			}()
-			return next(c)
+			err := next(c)
+			if s, ok := rec.(interface{ Status() int }); err == nil && ok && res.Committed && s.Status() != res.Status {
+				return errRestated
+			}
+			return err
 		})
 		if w.status != 0 {
 			res.Status = w.status
 		}
+		if err == errRestated {
+			return nil
+		}
 		return err
 	}
 }
+
+// errRestated means that the status was set to another one after it was written, as those do who render an
+// error behind half a page. Nobody but the page cache gets to know.
+var errRestated = errors.New("echomw: the status was set after it was written")
 
 // output is what the page cache writes to: Echo's response where it answers by itself, and what lies under
 // that one where a handler does, who has written to Echo's response already.
@@ -66,3 +80,14 @@ func (w *output) WriteHeader(status int) {
 
 // Unwrap returns the writer behind, for http.ResponseController.
 func (w *output) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// setRequest makes r the request of c, and its query the one that c knows. Echo keeps the query as it was
+// parsed first, which an outer middleware may have asked for.
+func setRequest(c echo.Context, r *http.Request) {
+	reparse := c.Request().URL.RawQuery != r.URL.RawQuery
+	if c.SetRequest(r); reparse {
+		query := c.QueryParams()
+		clear(query)
+		maps.Copy(query, r.URL.Query())
+	}
+}

@@ -15,8 +15,9 @@ import (
 
 // Cache returns a middleware that answers from pages and stores what the handlers after it make: Django's
 // per-site cache. Middlewares that belong to one request, such as those for logs, request ids, compression
-// and CORS, are registered before it. A response during which a handler adds to c.Errors is not stored,
-// nor is one that a handler has only given a status to: Gin writes it after all middlewares.
+// and CORS, are registered before it, and so is gin.Recovery: a panic that is recovered behind the cache is
+// seen by what Recovery does to the status only. A response during which a handler adds to c.Errors is not
+// stored, nor is one that a handler has only given a status to: Gin writes it after all middlewares.
 func Cache(pages *page.Cache) gin.HandlerFunc {
 	return cached(pages, (*gin.Context).Next)
 }
@@ -32,16 +33,18 @@ var errHandler = errors.New("ginmw: a handler has added to c.Errors")
 func cached(pages *page.Cache, next gin.HandlerFunc) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if pages.TryServe(c.Writer, c.Request) {
+			c.Writer.WriteHeaderNow() // Gin would write a page of its own over a 404 without a body
 			c.Abort()
 			return
 		}
 		behind, request, ran := committing{c.Writer}, c.Request, false
 		_ = pages.Run(behind, request, func(w http.ResponseWriter, r *http.Request) error {
 			ran = true
-			if w != http.ResponseWriter(behind) {
+			if _, direct := w.(committing); !direct {
 				c.Writer = &writer{ResponseWriter: behind.ResponseWriter, rec: w}
 			}
 			c.Request = r
+			hideParams(c, request)
 			defer func() { c.Writer, c.Request = behind.ResponseWriter, request }()
 			known := len(c.Errors)
 			next(c)
@@ -52,6 +55,20 @@ func cached(pages *page.Cache, next gin.HandlerFunc) gin.HandlerFunc {
 		})
 		if !ran {
 			c.Abort()
+		}
+	}
+}
+
+// hideParams empties the parameters of request that are hidden in c.Request. Gin keeps the query as it was
+// parsed first, which an outer middleware may have asked for, and does not let go of it.
+func hideParams(c *gin.Context, request *http.Request) {
+	if c.Request.URL.RawQuery == request.URL.RawQuery {
+		return
+	}
+	visible := c.Request.URL.Query()
+	for name := range request.URL.Query() {
+		if !visible.Has(name) {
+			clear(c.QueryArray(name))
 		}
 	}
 }
@@ -84,6 +101,8 @@ func (w *writer) WriteHeader(status int) {
 		w.rec.WriteHeader(status)
 	case !w.Written():
 		w.ResponseWriter.WriteHeader(status)
+	case status > 0 && status != w.Status():
+		w.rec.WriteHeader(status) // what was written is not the page that was meant
 	}
 }
 

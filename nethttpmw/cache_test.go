@@ -10,6 +10,8 @@ import (
 
 func TestCacheConformance(t *testing.T) { pagetest.Run(t, build) }
 
+func TestCacheAllocations(t *testing.T) { pagetest.Allocs(t, build, 0) }
+
 func build(s pagetest.Setup) http.Handler {
 	var h http.Handler = s.Handler
 	if s.Route {

@@ -78,21 +78,24 @@ func parseSeconds(v string) int64 {
 	return min(n, maxSeconds)
 }
 
-// nextDirective cuts the first member off a list. A comma inside quotes does not end it; quotes are
-// taken off the value.
+// nextDirective cuts the first member off a list. A comma inside a quoted argument does not end it; the
+// quotes are taken off. A quote that nothing closes, or that is not the argument's first character, is a
+// character like any other: it must not hide the directives behind it.
 func nextDirective(s string) (name, value, rest string) {
-	end, quoted := len(s), false
-scan:
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"':
-			quoted = !quoted
-		case c == '\\' && quoted:
-			i++
-		case c == ',' && !quoted:
-			end = i
-			break scan
+	end := strings.IndexByte(s, ',')
+	if eq := strings.IndexByte(s, '='); eq >= 0 && (end < 0 || eq < end) {
+		begin := eq + 1
+		for begin < len(s) && (s[begin] == ' ' || s[begin] == '\t') {
+			begin++
 		}
+		if closing := endOfQuoted(s, begin); closing > 0 {
+			if end = strings.IndexByte(s[closing:], ','); end >= 0 {
+				end += closing
+			}
+		}
+	}
+	if end < 0 {
+		end = len(s)
 	}
 	member := s[:end]
 	if end < len(s) {
@@ -100,6 +103,22 @@ scan:
 	}
 	name, value, _ = strings.Cut(member, "=")
 	return trim(name), unquote(trim(value)), rest
+}
+
+// endOfQuoted returns the index behind the quoted string that begins at s[i], or 0 if there is none.
+func endOfQuoted(s string, i int) int {
+	if i >= len(s) || s[i] != '"' {
+		return 0
+	}
+	for i++; i < len(s); i++ {
+		switch s[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			i++
+		}
+	}
+	return 0
 }
 
 func trim(s string) string { return strings.Trim(s, " \t") }

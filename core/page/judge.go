@@ -13,10 +13,13 @@ import (
 type verdict struct {
 	// refused is the reason why it is not stored; empty if it is.
 	refused string
-	ttl     time.Duration // from the moment that age speaks of
-	age     int64         // seconds that the response is old already
-	flags   pageFlags
-	vary    []string
+	ttl     time.Duration
+	// named: the response itself names the lifetime, which so counts from when it was asked for, and not
+	// from its end.
+	named bool
+	age   int64 // seconds that the response was old when it was asked for
+	flags pageFlags
+	vary  []string
 }
 
 // Reasons not to store a response, as events name them.
@@ -43,16 +46,23 @@ const (
 // request came.
 func (p *Cache) judge(status int, h http.Header, q *request, ctl *control, now time.Time) (v verdict) {
 	cc := parseCacheControl(h["Cache-Control"])
-	if len(h["Cache-Control"]) == 0 && strings.EqualFold(trim(h.Get("Pragma")), "no-cache") {
-		cc.noCache = true
+	if len(h["Cache-Control"]) == 0 {
+		lists(h["Pragma"], func(pragma string) bool {
+			cc.noCache = cc.noCache || strings.EqualFold(pragma, "no-cache")
+			return true
+		})
 	}
 	var ok bool
 	if v.vary, ok = varyNames(h["Vary"]); !ok {
 		v.refused = refusedVary
 		return v
 	}
-	// A request that got here carries no cookie that a page may depend on, but those in its key.
-	v.vary = slices.DeleteFunc(v.vary, func(name string) bool { return name == "Cookie" })
+	// What the key holds already needs no variants. A request that got here carries no cookie that a page
+	// may depend on, but those in its key.
+	v.vary = slices.DeleteFunc(v.vary, func(name string) bool {
+		_, keyed := slices.BinarySearch(p.opts.Vary, name)
+		return keyed || name == "Cookie"
+	})
 	if cc.public || cc.sMaxAge.set || cc.mustRevalidate {
 		v.flags |= pageShared
 	}
@@ -76,8 +86,9 @@ func (p *Cache) judge(status int, h http.Header, q *request, ctl *control, now t
 	case isEventStream(h.Get("Content-Type")):
 		v.refused = refusedStream
 	default:
-		v.ttl, v.age = p.lifetime(status, h, &cc, ctl, now)
-		if v.ttl <= 0 {
+		v.age = initialAge(h, now)
+		v.ttl, v.named = p.lifetime(status, h, &cc, ctl, now, v.age)
+		if v.ttl = min(v.ttl, ctl.longest()); v.ttl <= 0 {
 			v.refused = refusedStale
 		}
 	}
@@ -100,33 +111,33 @@ func isEventStream(contentType string) bool {
 	return strings.EqualFold(trim(media), "text/event-stream")
 }
 
-// lifetime returns how long the response is fresh, 0 for not at all, and how old it is.
-func (p *Cache) lifetime(status int, h http.Header, cc *directives, ctl *control, now time.Time) (ttl time.Duration, age int64) {
+// lifetime returns how long a response that is age seconds old is fresh, 0 for not at all, and whether the
+// response has named that itself.
+func (p *Cache) lifetime(status int, h http.Header, cc *directives, ctl *control, now time.Time, age int64) (ttl time.Duration, named bool) {
 	own, named := ownLifetime(h, cc, now)
 	route := p.route
 	if d := time.Duration(ctl.routeTTL.Load()); d != 0 {
 		route = d
 	}
-	if d, ok := ctl.lifetime(); ok {
-		return d, 0
-	}
 	if route < 0 {
-		return 0, 0
+		return 0, false
+	}
+	if d, ok := ctl.lifetime(); ok {
+		return d, false
 	}
 	if !named {
 		if route == 0 {
 			route = p.opts.TTL
 		}
 		if status != http.StatusOK && status != http.StatusNonAuthoritativeInfo {
-			return 0, 0
+			return 0, false
 		}
-		return p.jittered(max(route, 0)), 0
+		return p.jittered(max(route, 0)), false
 	}
 	if route > 0 && own > 0 && !cc.sMaxAge.set {
-		return p.jittered(route), 0
+		return p.jittered(route), false
 	}
-	age = initialAge(h, now)
-	return max(0, own-time.Duration(age)*time.Second), age
+	return max(0, own-time.Duration(age)*time.Second), true
 }
 
 // ownLifetime returns the freshness lifetime that the response names (RFC 9111 §4.2.1).
@@ -146,7 +157,7 @@ func ownLifetime(h http.Header, cc *directives, now time.Time) (d time.Duration,
 	if date, ok := parseDate(h.Get("Date")); ok {
 		now = date
 	}
-	return max(0, expires.Sub(now)), true
+	return min(max(0, expires.Sub(now)), maxSeconds*time.Second), true
 }
 
 // initialAge returns how old a response is that comes now from another cache or origin, in seconds
@@ -160,15 +171,17 @@ func initialAge(h http.Header, now time.Time) int64 {
 	if date, ok := parseDate(h.Get("Date")); ok {
 		age = max(age, int64(now.Sub(date)/time.Second))
 	}
-	return age
+	return min(age, maxSeconds)
 }
 
-// times returns the instants of a page that is complete at end, whose request came at start. A lifetime
-// that the response named counts from the request, one that it was given from its end.
+// times returns the instants of a page that is complete at end, whose request came at start.
 func (v *verdict) times(start, end time.Time) (created, fresh int64) {
 	created = start.UnixMilli()
-	if v.ttl == cache.Forever {
+	switch {
+	case v.ttl == cache.Forever:
 		return created, 0
+	case v.named:
+		end = start
 	}
 	return created, end.UnixMilli() + max(1, v.ttl.Milliseconds())
 }

@@ -26,13 +26,15 @@ func (p *Cache) appendKey(buf []byte, r *http.Request, q *request) []byte {
 	buf = appendLower(buf, host)
 	path := r.URL.EscapedPath()
 	buf = append(buf, path...)
-	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		buf = append(buf, '?')
+	switch {
+	case r.URL.RawQuery != "":
 		buf = p.appendQuery(buf, r.URL.RawQuery)
+	case r.URL.ForceQuery:
+		buf = append(buf, "?0:"...)
 	}
 	if !sameTarget(r, path) {
 		// Somebody has rewritten the URL, as http.StripPrefix does: then both forms count.
-		buf = appendPart(buf, 'u', r.RequestURI)
+		buf = appendPart(buf, 'u', p.visibleTarget(r.RequestURI))
 	}
 	if q.poison {
 		buf = appendPoison(buf, r.Header)
@@ -93,25 +95,28 @@ func appendPoison(buf []byte, h http.Header) []byte {
 }
 
 // appendForwarded appends host and proto of one line of a Forwarded field (RFC 7239 §4). The parts are
-// taken at every ';' and ',', in quotes or not: a line that means to confuse only makes its own key.
+// taken at every ';' and ',', in quotes or not, and one that is not plainly an address counts: a line that
+// means to confuse only makes its own key.
 func appendForwarded(buf []byte, line string) []byte {
 	for part := range strings.FieldsFuncSeq(line, func(r rune) bool { return r == ';' || r == ',' }) {
-		name, _, _ := strings.Cut(part, "=")
-		if name = trim(name); !strings.EqualFold(name, "for") && !strings.EqualFold(name, "by") {
-			buf = appendPart(buf, 'f', trim(part))
+		part = trim(part)
+		name, value, _ := strings.Cut(part, "=")
+		address := strings.EqualFold(name, "for") || strings.EqualFold(name, "by")
+		if !address || strings.ContainsAny(value, "= \t") {
+			buf = appendPart(buf, 'f', part)
 		}
 	}
 	return buf
 }
 
-// appendCookies appends the cookies that the options name, in their order. Repeated ones all count.
+// appendCookies appends the cookies that the options name, in their order. Repeated ones all count, and
+// so does one without a value, which is not the same as none.
 func (p *Cache) appendCookies(buf []byte, lines []string) []byte {
 	for _, want := range p.opts.VaryCookies {
 		for _, line := range lines {
 			for pair := range strings.SplitSeq(line, ";") {
-				if name, value, ok := strings.Cut(trim(pair), "="); ok && name == want {
-					buf = appendPart(buf, 'c', name)
-					buf = appendPart(buf, '=', value)
+				if name, _, _ := strings.Cut(pair, "="); trim(name) == want {
+					buf = appendPart(buf, 'c', trim(pair))
 				}
 			}
 		}
@@ -154,54 +159,88 @@ func sameTarget(r *http.Request, path string) bool {
 	}
 }
 
-// maxPairs is how many query parameters are sorted without an allocation.
-const maxPairs = 16
+// maxParams is how many query parameters are sorted without an allocation.
+const maxParams = 16
 
-// appendQuery appends the query with its pairs sorted by name; the order within one name stays, and so
-// does every byte. '&' is the only separator. A query with escaped names is not sorted at all: "%61" and
-// "a" are the same name to the application, and their order may matter.
+// param is one parameter of a query, as offsets: it begins at start, its name ends at name.
+type param struct{ start, name, end int }
+
+// appendQuery appends '?' and the query with its pairs sorted by name; the order within one name stays,
+// and so does every byte. '&' is the only separator. A query with escaped names is not sorted at all:
+// "%61" and "a" are the same name to the application, and their order may matter. A query all of which is
+// hidden is none.
 func (p *Cache) appendQuery(buf []byte, query string) []byte {
-	var stack [maxPairs]string
-	pairs := stack[:0]
-	sorted := p.mode == Site
-	for rest, more := query, true; more; {
-		var pair string
-		pair, rest, more = strings.Cut(rest, "&")
-		if p.filtersQuery && p.hidesParam(pair) {
-			continue
-		}
-		if sorted && strings.ContainsAny(paramName(pair), "%+") {
-			sorted = false
-		}
-		pairs = append(pairs, pair)
+	var stack [maxParams]param
+	params, size, sorted := p.params(stack[:0], query)
+	if size == 0 {
+		return buf
 	}
-	switch {
-	case !sorted:
-	case len(pairs) > maxPairs:
-		slices.SortStableFunc(pairs, func(a, b string) int { return strings.Compare(paramName(a), paramName(b)) })
-	default:
-		sortPairs(pairs)
+	if !sorted {
+		sortParams(query, params)
 	}
-	size := max(0, len(pairs)-1)
-	for _, pair := range pairs {
-		size += len(pair)
-	}
+	buf = append(buf, '?')
 	buf = strconv.AppendInt(buf, int64(size), 10)
 	buf = append(buf, ':')
-	for i, pair := range pairs {
+	if sorted && size == len(query) {
+		return append(buf, query...)
+	}
+	for i, c := range params {
 		if i > 0 {
 			buf = append(buf, '&')
 		}
-		buf = append(buf, pair...)
+		buf = append(buf, query[c.start:c.end]...)
 	}
 	return buf
 }
 
-// sortPairs is a stable insertion sort.
-func sortPairs(pairs []string) {
-	for i := 1; i < len(pairs); i++ {
-		for j := i; j > 0 && paramName(pairs[j]) < paramName(pairs[j-1]); j-- {
-			pairs[j], pairs[j-1] = pairs[j-1], pairs[j]
+// params appends the visible parameters of the query to dst. size is their length with separators; sorted
+// says that their order is that of the key already.
+func (p *Cache) params(dst []param, query string) (params []param, size int, sorted bool) {
+	escaped, ordered := p.mode != Site, true
+	for i := 0; i <= len(query); i++ {
+		c := param{start: i, name: -1}
+		special := false
+		for ; i < len(query) && query[i] != '&'; i++ {
+			switch query[i] {
+			case '=':
+				if c.name < 0 {
+					c.name = i
+				}
+			case '%', '+':
+				special = special || c.name < 0
+			}
+		}
+		if c.end = i; c.name < 0 {
+			c.name = i
+		}
+		if p.filtersQuery && p.hidesParam(query[c.start:c.end]) {
+			continue
+		}
+		if n := len(dst); n > 0 {
+			size++
+			ordered = ordered && c.compare(query, dst[n-1]) >= 0
+		}
+		escaped = escaped || special
+		size += c.end - c.start
+		dst = append(dst, c)
+	}
+	return dst, size, ordered || escaped
+}
+
+// compare compares the names of two parameters.
+func (c param) compare(query string, d param) int {
+	return strings.Compare(query[c.start:c.name], query[d.start:d.name])
+}
+
+// sortParams is stable, and an insertion sort where there are few.
+func sortParams(query string, params []param) {
+	if len(params) > maxParams {
+		slices.SortStableFunc(params, func(a, b param) int { return a.compare(query, b) })
+		return
+	}
+	for i := 1; i < len(params); i++ {
+		for j := i; j > 0 && params[j].compare(query, params[j-1]) < 0; j-- {
+			params[j], params[j-1] = params[j-1], params[j]
 		}
 	}
 }
@@ -234,4 +273,16 @@ func (p *Cache) visibleQuery(query string) string {
 		}
 	}
 	return strings.Join(kept, "&")
+}
+
+// visibleTarget returns a request target without the hidden parameters.
+func (p *Cache) visibleTarget(target string) string {
+	path, query, found := strings.Cut(target, "?")
+	if !found || !p.filtersQuery || query == "" {
+		return target
+	}
+	if query = p.visibleQuery(query); query == "" {
+		return path
+	}
+	return path + "?" + query
 }

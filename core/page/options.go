@@ -43,7 +43,8 @@ const (
 	// part of the key: somebody may be logged in.
 	CookiesBypass CookiePolicy = iota
 	// CookiesIgnore hides all cookies from the handler, so that its answer cannot depend on them. It is
-	// for routes that are the same for everybody.
+	// for routes that are the same for everybody. Requests that go past the cache, such as a POST or one
+	// that Skip names, keep theirs.
 	CookiesIgnore
 )
 
@@ -69,13 +70,15 @@ type Options struct {
 	// names. Naming a header here saves a look-up. Cookie is not allowed: see VaryCookies.
 	Vary []string
 	// VaryBy returns what else a page depends on, such as a language, time zone or tenant. It is
-	// called for each request that is looked up. Default: nothing.
+	// called for each request that is looked up, more than once, and must not change its mind. Default:
+	// nothing.
 	VaryBy func(*http.Request) string
 	// Skip reports that a request is to go past the cache. Default: none does.
 	Skip func(*http.Request) bool
 	// Validate refuses a GET or HEAD request by an error: it is answered with status 400 and the error's
 	// text, the handler is not run, and nothing is stored. It keeps made-up parameters from filling the
-	// cache. Default: every request is valid.
+	// cache. It sees every request, those that the cache answers included, before any parameter or cookie
+	// is hidden. Default: every request is valid.
 	Validate func(*http.Request) error
 	// Cookies says what cookies in requests mean. Default: CookiesBypass.
 	Cookies CookiePolicy
@@ -134,13 +137,13 @@ func (o Options) resolve() (Options, error) {
 	if o.Name == "" {
 		o.Name = "strata"
 	}
-	if o.Name != "-" && !isToken(o.Name) {
+	if o.Name != "-" && !isName(o.Name) {
 		return o, fmt.Errorf("page: Options.Name %q is not a token", o.Name)
 	}
 	vary := make([]string, 0, len(o.Vary))
 	for _, name := range o.Vary {
 		switch canonical := textproto.CanonicalMIMEHeaderKey(name); {
-		case !isToken(name):
+		case !isToken(name) || name == "*":
 			return o, fmt.Errorf("page: Options.Vary: %q is not a header name", name)
 		case canonical == "Cookie":
 			return o, errors.New("page: Options.Vary: name the cookies in Options.VaryCookies instead of the Cookie header")
@@ -153,8 +156,17 @@ func (o Options) resolve() (Options, error) {
 	return o, nil
 }
 
-// isToken reports whether s is a token (RFC 9110 §5.6.2), as header names are; the name of a cache also
-// has to begin with a letter or '*' (RFC 8941 §3.3.4), which is not asked of header names.
+// isName reports whether s can name a cache: a token that begins with a letter or '*', as those of
+// structured fields do (RFC 9651 §3.3.4).
+func isName(s string) bool {
+	if !isToken(s) {
+		return false
+	}
+	c := s[0]
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '*'
+}
+
+// isToken reports whether s is a token (RFC 9110 §5.6.2), as header names are.
 func isToken(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {

@@ -91,6 +91,9 @@ func (p *Cache) Purge(ctx context.Context, rawURL string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("page: purge: %w", err)
 	}
+	if r.URL.Path == "" {
+		r.URL.Path = "/" // as every client asks for it
+	}
 	if u.Scheme == "https" {
 		r.TLS = &tls.ConnectionState{}
 	}
@@ -105,42 +108,52 @@ func (p *Cache) PurgeRequest(ctx context.Context, r *http.Request) (bool, error)
 	if err != nil {
 		return false, err
 	}
+	key := string(buf.b)
+	flight, err := p.authorizedKey(key)
+	if err != nil {
+		return false, err
+	}
 	// The second one holds nothing; a run that requests with credentials share is known by it.
-	n, err := p.space.Remove(ctx, string(buf.b), string(buf.b)+authorizedFlight)
+	n, err := p.space.Remove(ctx, key, flight)
 	return n > 0, err
+}
+
+// authorizedKey returns the key of the run that requests with credentials for a page share. They keep to
+// themselves: whoever sends credentials must not make others wait for an answer that is his alone.
+func (p *Cache) authorizedKey(key string) (string, error) {
+	buf, err := p.space.FinishKey(append([]byte(key), "|a"...))
+	return string(buf), err
 }
 
 // found is what one look-up has come to.
 type found struct {
-	page   *page  // fresh or not; nil on a miss
-	index  *index // of a URL that varies
-	digest uint64 // of the variant
-	epoch  uint64 // of the flights under the final key, from before it was looked up
+	page   *page        // fresh or not; nil on a miss
+	index  *index       // of a URL that varies
+	entry  *store.Entry // which the index was read from
+	digest digest       // of the variant
+	epoch  uint64       // of the flights under the final key, from before it was looked up
 }
 
 // lookup looks up the page for r, whose primary key is in buf. Afterwards buf holds the final key of the
 // page, or of the variant that r asks for. epochs says that the caller may join a flight later.
 func (p *Cache) lookup(ctx context.Context, buf *keyBuf, r *http.Request, epochs bool) (f found, err error) {
-	f.page, f.index = p.read(ctx, buf, &f, epochs)
-	if f.index == nil {
+	f.entry = p.read(ctx, buf, &f, epochs)
+	if f.page, f.index = p.open(ctx, buf.b, f.entry); f.index == nil {
 		return f, nil
 	}
 	buf.b, f.digest = appendVariant(buf.b, f.index, r.Header)
 	if buf.b, err = p.space.FinishKey(buf.b); err != nil {
 		return f, err
 	}
-	var inner *index
-	if f.page, inner = p.read(ctx, buf, &f, epochs); inner != nil {
-		f.page = nil
-	}
+	f.page, _ = p.open(ctx, buf.b, p.read(ctx, buf, &f, epochs))
 	return f, nil
 }
 
-func (p *Cache) read(ctx context.Context, buf *keyBuf, f *found, epochs bool) (*page, *index) {
+func (p *Cache) read(ctx context.Context, buf *keyBuf, f *found, epochs bool) *store.Entry {
 	if epochs {
 		f.epoch = p.space.Epoch(string(buf.b))
 	}
-	return p.open(ctx, buf.b, p.space.Lookup(ctx, buf.b))
+	return p.space.Lookup(ctx, buf.b)
 }
 
 func (p *Cache) open(ctx context.Context, key []byte, e *store.Entry) (*page, *index) {

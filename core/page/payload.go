@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"unsafe"
@@ -18,7 +19,7 @@ import (
 // which is the Schema of their entries; what follows is varints (encoding/binary) and length-prefixed
 // strings.
 //
-//	page   'P' status flags initial-age n { name flags k { value } } body
+//	page   'P' status flags initial-age n { name mode k { value } } body
 //	index  'V' generation n { name } m { variant gone }
 const (
 	kindPage  = 'P'
@@ -55,14 +56,24 @@ const (
 // field is one header field of a stored response.
 type field struct {
 	name string
-	// values has no spare capacity: whoever appends to it gets a copy.
+	// values has no spare capacity: whoever appends to it gets a copy. Without any, the field is there
+	// and has no lines, which keeps the server from making up its own.
 	values []string
-	// added says that the handler added these lines to others that were there before it ran, which are
-	// not part of the page.
-	added bool
+	mode   fieldMode
 	// bodily fields describe the body, and are left out of a 304.
 	bodily bool
 }
+
+// fieldMode says what the handler has done to the lines that were there before it ran, which are not part
+// of the page.
+type fieldMode uint8
+
+const (
+	fieldSet     fieldMode = iota // replaced them
+	fieldAdded                    // added to them
+	fieldRemoved                  // removed them
+	fieldModeEnd
+)
 
 var errPayload = payloadError{}
 
@@ -87,7 +98,7 @@ func encodePage(p *page) []byte {
 	b = binary.AppendUvarint(b, uint64(len(p.fields)))
 	for _, f := range p.fields {
 		b = appendString(b, f.name)
-		b = append(b, flag(f.added))
+		b = append(b, byte(f.mode))
 		b = binary.AppendUvarint(b, uint64(len(f.values)))
 		for _, v := range f.values {
 			b = appendString(b, v)
@@ -96,19 +107,13 @@ func encodePage(p *page) []byte {
 	return append(b, p.body...)
 }
 
-func flag(on bool) byte {
-	if on {
-		return 1
-	}
-	return 0
-}
-
 func appendString(b []byte, s string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)
 }
 
-// decodePage reads a page. Its body aliases data. What it allocates is bounded by the length of data.
+// decodePage reads a page. Its body aliases data, and is exactly as long as its Content-Length says: a page
+// that was cut off is none. What it allocates is bounded by the length of data.
 func decodePage(data []byte) (*page, error) {
 	d := decoder{rest: data}
 	if d.byte() != kindPage {
@@ -119,16 +124,16 @@ func decodePage(data []byte) (*page, error) {
 	for i := range p.fields {
 		f := &p.fields[i]
 		f.name = d.string()
-		added := d.byte()
-		f.added, f.bodily = added == 1, isBodily(f.name)
+		f.mode, f.bodily = fieldMode(d.byte()), isBodily(f.name)
 		f.values = make([]string, d.uvarint(uint64(len(d.rest))))
 		for j := range f.values {
 			f.values[j] = d.string()
 			d.check(validValue(f.values[j]))
 		}
-		d.check(added <= 1 && isToken(f.name) && textproto.CanonicalMIMEHeaderKey(f.name) == f.name && !isHopByHop(f.name))
+		d.check(f.mode < fieldModeEnd && isCanonical(f.name) && !isHopByHop(f.name))
 	}
-	d.check(p.status >= 200 && p.flags < pageFlagsEnd)
+	d.check(p.status >= 200 && p.status != http.StatusNoContent && p.status != http.StatusNotModified)
+	d.check(p.flags < pageFlagsEnd && p.isWhole(len(d.rest)))
 	if d.failed {
 		return nil, errPayload
 	}
@@ -140,6 +145,19 @@ func decodePage(data []byte) (*page, error) {
 		return f.name == headerCacheStatus
 	})
 	return p, nil
+}
+
+// isWhole reports whether the page has one Content-Length, and a body of n bytes is what it says.
+func (p *page) isWhole(n int) bool {
+	lengths := 0
+	for i := range p.fields {
+		if f := &p.fields[i]; f.name == headerContentLength {
+			if lengths++; len(f.values) != 1 || f.values[0] != strconv.Itoa(n) || f.mode != fieldSet {
+				return false
+			}
+		}
+	}
+	return lengths == 1
 }
 
 // memoSize is what the decoded page takes beside its stored form.
@@ -252,6 +270,9 @@ func validValue(v string) bool {
 	return true
 }
 
+// isCanonical reports whether s is a header name as net/http stores it.
+func isCanonical(s string) bool { return isToken(s) && textproto.CanonicalMIMEHeaderKey(s) == s }
+
 // isBodily reports whether a field describes the body that a 304 does not have (RFC 9110 §15.4.5).
 func isBodily(name string) bool {
 	switch name {
@@ -265,7 +286,7 @@ func isBodily(name string) bool {
 func isHopByHop(name string) bool {
 	switch name {
 	case "Connection", "Proxy-Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-		"Proxy-Authenticate", "Proxy-Authorization", "Proxy-Authentication-Info",
+		"Proxy-Authenticate", "Proxy-Authorization", "Proxy-Authentication-Info", "Authentication-Info",
 		"Set-Cookie", "Set-Cookie2", "Server-Timing", "Age":
 		return true
 	}

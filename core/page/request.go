@@ -9,7 +9,8 @@ import (
 type request struct {
 	// bypass is the reason why the request goes past the cache; empty if it does not.
 	bypass string
-	// authorized: the request carries credentials, so only answers that say so may serve it.
+	// authorized: the request carries credentials, in a header or as a client's certificate, so only
+	// answers that say so may serve it.
 	authorized bool
 	// conditional: If-None-Match or If-Modified-Since is there. ranged: Range is.
 	conditional, ranged bool
@@ -40,15 +41,14 @@ func (p *Cache) examine(r *http.Request) (q request) {
 		q.bypass = bypassBody
 		return q
 	}
+	// A client's certificate is a credential like any other.
+	q.authorized = r.TLS != nil && len(r.TLS.PeerCertificates) > 0
+	worst := headerPlain
 	for name, values := range r.Header {
-		switch classify(name) {
+		switch class := classify(name); class {
 		case headerPlain:
-		case headerUpgrade:
-			q.bypass = bypassUpgrade
-		case headerOverride:
-			q.bypass = bypassOverride
-		case headerPrecondition:
-			q.bypass = bypassPrecondition
+		case headerUpgrade, headerOverride, headerPrecondition:
+			worst = max(worst, class)
 		case headerPoison:
 			q.poison = true
 		case headerAuthorization:
@@ -63,9 +63,19 @@ func (p *Cache) examine(r *http.Request) (q request) {
 			case p.cookiesKeyed(values):
 				q.cookies = true
 			default:
-				q.bypass = bypassCookie
+				worst = max(worst, headerCookie)
 			}
 		}
+	}
+	switch worst {
+	case headerUpgrade:
+		q.bypass = bypassUpgrade
+	case headerOverride:
+		q.bypass = bypassOverride
+	case headerPrecondition:
+		q.bypass = bypassPrecondition
+	case headerCookie:
+		q.bypass = bypassCookie
 	}
 	if q.bypass == "" && p.opts.Skip != nil && p.opts.Skip(r) {
 		q.bypass = bypassSkip
@@ -73,30 +83,34 @@ func (p *Cache) examine(r *http.Request) (q request) {
 	return q
 }
 
+// headerClass is what a header means to the cache. Of several that make a request go past the cache the
+// last one in this order is the reason.
 type headerClass uint8
 
 const (
 	headerPlain headerClass = iota
-	headerUpgrade
-	headerOverride
-	headerPrecondition
 	headerPoison
 	headerAuthorization
 	headerConditional
 	headerRange
 	headerCookie
+	headerPrecondition
+	headerOverride
+	headerUpgrade
 )
 
-// poisonHeaders are the headers that applications are known to build links, redirects and routes from
-// although nothing says that a client may not set them. They make the key more specific and are trusted
-// for nothing.
+// poisonHeaders are the headers that applications and frameworks are known to build links, redirects and
+// routes from although nothing says that a client may not set them. They make the key more specific and
+// are trusted for nothing.
 var poisonHeaders = [...]string{
-	"Forwarded", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto",
-	"X-Forwarded-Scheme", "X-Host", "X-Original-Url", "X-Rewrite-Url",
+	"Forwarded", "Front-End-Https", "X-Forwarded-Host", "X-Forwarded-Path", "X-Forwarded-Port",
+	"X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Forwarded-Scheme",
+	"X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Uri", "X-Host", "X-Http-Host-Override",
+	"X-Original-Host", "X-Original-Url", "X-Rewrite-Url", "X-Url-Scheme",
 }
 
-// classify says what a header, in canonical form, means to the cache. Most are told apart by their length
-// and first letter.
+// classify says what a header, in canonical form, means to the cache. Most are told apart by their first
+// letter.
 func classify(name string) headerClass {
 	if name == "" {
 		return headerPlain
@@ -111,7 +125,7 @@ func classify(name string) headerClass {
 			return headerCookie
 		}
 	case 'F':
-		if name == "Forwarded" {
+		if name == "Forwarded" || name == "Front-End-Https" {
 			return headerPoison
 		}
 	case 'I':
@@ -139,13 +153,10 @@ func classifyX(name string) headerClass {
 	switch name {
 	case "X-Http-Method-Override", "X-Http-Method", "X-Method-Override":
 		return headerOverride
-	case "X-Forwarded-For":
-		return headerPlain
-	}
-	for _, p := range poisonHeaders[1:] {
-		if name == p {
-			return headerPoison
-		}
+	case "X-Forwarded-Host", "X-Forwarded-Path", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto",
+		"X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Uri",
+		"X-Host", "X-Http-Host-Override", "X-Original-Host", "X-Original-Url", "X-Rewrite-Url", "X-Url-Scheme":
+		return headerPoison
 	}
 	return headerPlain
 }

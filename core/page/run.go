@@ -3,8 +3,8 @@ package page
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -51,7 +51,14 @@ func (p *Cache) past(w http.ResponseWriter, r *http.Request, f forward, reason s
 	if f == forwardBypass {
 		rec.params = "; detail=" + reason
 	}
-	return next(rec, p.visible(r))
+	return next(rec, r)
+}
+
+// handle runs the handler with a request made of r. What the handler's router notes on its own goes back
+// to r, where the middlewares around the cache look for it.
+func handle(next Handler, rec *recorder, made, r *http.Request) error {
+	defer func() { r.Pattern = made.Pattern }()
+	return next(rec, made)
 }
 
 // Limits of how often a request looks again after it has waited for another one's run.
@@ -59,10 +66,6 @@ const (
 	lostFlights = 2 // runs that ended without an answer
 	lookAgain   = 8 // runs that ended with an answer for others
 )
-
-// authorizedFlight ends the key of a run that requests with credentials share. They keep to themselves:
-// whoever sends credentials must not make others wait for an answer that is his alone.
-const authorizedFlight = "|a"
 
 func (p *Cache) cached(w http.ResponseWriter, r *http.Request, q request, next Handler) error {
 	ctx := r.Context()
@@ -72,9 +75,11 @@ func (p *Cache) cached(w http.ResponseWriter, r *http.Request, q request, next H
 		return p.past(w, r, forwardBypass, "key", next)
 	}
 	primary := string(buf.b)
-	if c := controlOf(ctx); c != nil && c.site == p.site && c.key == primary {
+	if c := controlOf(ctx).of(p.site, buf.b); c != nil {
 		// The cache is around itself: the outer one stores, with the lifetime of the inner one.
-		c.routeTTL.Store(int64(p.route))
+		if p.route != 0 {
+			c.routeTTL.Store(int64(p.route))
+		}
 		return next(w, r)
 	}
 	start := p.space.StartTimer()
@@ -86,8 +91,7 @@ func (p *Cache) cached(w http.ResponseWriter, r *http.Request, q request, next H
 			p.hit(w, r, &q, run.found.page, start)
 			return nil
 		}
-		if r.Method == http.MethodHead || q.ranged || run.lost >= lostFlights || run.looks >= lookAgain ||
-			p.marks.has(run.flightKey, p.space.Now()) {
+		if r.Method == http.MethodHead || q.ranged || run.lost >= lostFlights || run.looks >= lookAgain {
 			return run.alone()
 		}
 		if done, err := run.together(buf, start); done {
@@ -106,7 +110,9 @@ func (run *run) look(buf *keyBuf) (hit bool, err error) {
 	run.key = string(buf.b)
 	run.flightKey = run.key
 	if run.q.authorized {
-		run.flightKey += authorizedFlight
+		if run.flightKey, err = p.authorizedKey(run.key); err != nil {
+			return false, err
+		}
 	}
 	return p.serves(run.found.page, &run.q, p.space.Now()), nil
 }
@@ -138,7 +144,7 @@ type run struct {
 type outcome struct {
 	page   *page
 	index  *index // of the page's URL; nil if it does not vary
-	digest uint64 // of the page's variant
+	digest digest // of the page's variant
 }
 
 var (
@@ -153,13 +159,13 @@ var (
 // alone runs the handler for this request only; its response is not stored.
 func (run *run) alone() error {
 	rec := &recorder{w: run.w, texts: run.p.status, forward: run.missed()}
-	run.ctl = &control{site: run.p.site, key: run.primary}
+	run.ctl = newControl(run.p.site, run.primary, controlOf(run.r.Context()))
 	r := run.p.visible(run.r.WithContext(context.WithValue(run.r.Context(), controlKey{}, run.ctl)))
 	run.report(false)
 	began := time.Now()
 	result := event.LoadPanic
 	defer func() { run.p.space.Loaded(run.r.Context(), time.Since(began), result) }()
-	err := run.next(rec, r)
+	err := handle(run.next, rec, r, run.r)
 	result = loadResult(r.Context(), err)
 	return err
 }
@@ -186,6 +192,11 @@ func (run *run) together(buf *keyBuf, start time.Time) (done bool, err error) {
 		return true, run.alone()
 	case leader:
 		return run.takeOff(f, lctx, buf, start)
+	case p.marks.has(run.flightKey, p.space.Now()):
+		// What is being made is likely not for this request. It would be stored if it were for everybody:
+		// a mark that somebody provokes again and again must not keep a page out of the cache.
+		leave(ctx, f)
+		return true, run.alone()
 	}
 	v, err := f.Wait(ctx)
 	switch {
@@ -212,9 +223,22 @@ func (run *run) together(buf *keyBuf, start time.Time) (done bool, err error) {
 	return false, nil
 }
 
+// leave gives up a place in a flight that somebody else leads, before its end.
+func leave(ctx context.Context, f cache.Flight) {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	_, _ = f.Wait(ctx)
+}
+
 // takeOff leads, unless a run that has ended since this request looked has stored what was missing.
 func (run *run) takeOff(f cache.Flight, lctx context.Context, buf *keyBuf, start time.Time) (done bool, err error) {
 	p := run.p
+	leads := false
+	defer func() {
+		if !leads {
+			f.Finish(outcomeLook, nil) // whatever happens, nobody waits in vain
+		}
+	}()
 	if run.q.authorized || p.space.Epoch(run.key) != run.found.epoch {
 		led := run.flightKey
 		hit, err := run.look(buf)
@@ -226,7 +250,7 @@ func (run *run) takeOff(f cache.Flight, lctx context.Context, buf *keyBuf, start
 			return hit, nil
 		}
 	}
-	run.flight = f
+	run.flight, leads = f, true
 	return true, run.lead(lctx)
 }
 
@@ -239,13 +263,13 @@ func (run *run) mayShare(o *outcome) bool {
 	if o.index == nil {
 		return true
 	}
-	_, digest := appendVariant(nil, o.index, run.r.Header)
-	return digest == o.digest
+	_, d := appendVariant(nil, o.index, run.r.Header)
+	return d == o.digest
 }
 
 // shared answers with a page that another request's run has made.
 func (run *run) shared(pg *page) {
-	s := &shown{age: []string{strconv.FormatInt(pg.age, 10)}}
+	s := &shown{age: pg.ageAt(run.p.space.Now())}
 	if texts := run.p.status; texts.name != "" {
 		h := http.Header{headerCacheStatus: pg.upstream[:len(pg.upstream):len(pg.upstream)]}
 		texts.add(h, run.missed(), "; collapsed")
@@ -256,9 +280,10 @@ func (run *run) shared(pg *page) {
 
 // lead runs the handler for this request and for those who join, and stores its response.
 func (run *run) lead(lctx context.Context) error {
+	defer run.release(outcomeLost) // where nothing else has told them, for whatever reason
 	p := run.p
 	run.report(false)
-	run.ctl = &control{site: p.site, key: run.primary}
+	run.ctl = newControl(p.site, run.primary, controlOf(run.r.Context()))
 	hctx, stop := run.context(lctx)
 	defer stop()
 	rec := &recorder{w: run.w, run: run, texts: p.status, forward: run.missed()}
@@ -266,8 +291,8 @@ func (run *run) lead(lctx context.Context) error {
 	result := event.LoadPanic
 	defer func() {
 		if result == event.LoadPanic {
-			rec.stop(refusedIncomplete)
 			run.release(outcomeLost)
+			rec.abort(refusedIncomplete)
 		}
 		p.space.Loaded(run.r.Context(), time.Since(run.began), result)
 	}()
@@ -275,16 +300,15 @@ func (run *run) lead(lctx context.Context) error {
 	if run.q.conditional {
 		r = withoutConditions(r)
 	}
-	err := run.next(rec, r)
+	err := handle(run.next, rec, r, run.r)
 	result = loadResult(hctx, err)
 	if err != nil {
-		rec.stop(refusedIncomplete)
-		run.release(outcomeUncacheable)
+		rec.abort(refusedIncomplete)
 		return err
 	}
 	if result != event.LoadOK || lctx.Err() != nil && !run.released.Load() {
 		// What a handler writes after its context has ended may be cut off anywhere.
-		rec.stop(refusedIncomplete)
+		rec.abort(refusedIncomplete)
 	}
 	run.finish(rec)
 	return nil
@@ -294,14 +318,12 @@ func (run *run) lead(lctx context.Context) error {
 func (run *run) finish(rec *recorder) {
 	pg := rec.complete()
 	if pg == nil {
-		run.release(outcomeUncacheable)
 		return
 	}
-	o := run.store(pg, &rec.verdict)
-	rec.recording = false
-	run.release(o)
+	run.release(run.store(pg, &rec.verdict))
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
 	if rec.hold {
-		rec.hold = false
 		run.answer(rec, pg)
 	}
 	rec.recycle()
@@ -310,19 +332,11 @@ func (run *run) finish(rec *recorder) {
 // answer sends a response that was held: with its preconditions evaluated.
 func (run *run) answer(rec *recorder, pg *page) {
 	if pg.status == http.StatusOK && pg.notModified(run.r.Header) {
-		h := run.w.Header()
-		for name := range h {
-			if isBodily(name) {
-				delete(h, name)
-			}
-		}
+		maps.DeleteFunc(rec.held, func(name string, _ []string) bool { return isBodily(name) })
 		rec.status = http.StatusNotModified
 	}
 	rec.params = "; stored"
 	rec.pass()
-	if rec.status != http.StatusNotModified {
-		_, _ = run.w.Write(pg.body)
-	}
 }
 
 // context returns the handler's context. It has the request's values; it ends with the client, if nobody
@@ -358,7 +372,7 @@ func (run *run) release(o *outcome) {
 		return
 	}
 	run.flight.Finish(o, nil)
-	if client := run.r.Context(); client.Err() != nil {
+	if client := run.r.Context(); client.Err() != nil && run.cancel != nil {
 		run.cancel(context.Cause(client))
 	}
 }
@@ -366,11 +380,15 @@ func (run *run) release(o *outcome) {
 // refuse notes that the response will not be stored, and lets those go who wait for it. Its page is
 // marked, unless the next run may well end otherwise.
 func (run *run) refuse(reason string) {
-	p := run.p
-	p.space.Refused(run.r.Context(), reason)
-	if reason == refusedIncomplete || run.released.Load() {
-		return
+	run.p.space.Refused(run.r.Context(), reason)
+	if reason != refusedIncomplete && !run.released.Load() {
+		run.mark()
 	}
+	run.release(outcomeUncacheable)
+}
+
+// giveUp lets those go who wait for a response that will not be stored, and marks its page.
+func (run *run) giveUp() {
 	run.mark()
 	run.release(outcomeUncacheable)
 }
@@ -400,7 +418,7 @@ func (p *Cache) visible(r *http.Request) *http.Request {
 	if query != r.URL.RawQuery {
 		u := *r.URL
 		u.RawQuery = query
-		c.URL, c.RequestURI = &u, u.RequestURI()
+		c.URL, c.RequestURI = &u, p.visibleTarget(r.RequestURI)
 		c.Form, c.PostForm = nil, nil
 	}
 	return &c

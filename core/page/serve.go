@@ -23,11 +23,11 @@ func (p *Cache) TryServe(w http.ResponseWriter, r *http.Request) bool {
 	start := p.space.StartTimer()
 	buf, err := p.newKey(r, &q)
 	defer buf.put()
-	if c := controlOf(r.Context()); err != nil || c != nil && c.site == p.site && c.key == string(buf.b) {
+	if err != nil || controlOf(r.Context()).of(p.site, buf.b) != nil {
 		return false // the response of a cache further outside is being made
 	}
 	f, err := p.lookup(r.Context(), buf, r, false)
-	if err != nil || !p.serves(f.page, &q, p.space.Now()) {
+	if err != nil || !p.serves(f.page, &q, p.space.Now()) || p.opts.Validate != nil && p.opts.Validate(r) != nil {
 		return false
 	}
 	p.hit(w, r, &q, f.page, start)
@@ -35,13 +35,14 @@ func (p *Cache) TryServe(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func (p *Cache) hit(w http.ResponseWriter, r *http.Request, q *request, pg *page, start time.Time) {
+	// Reported first: whoever announces what the cache did, does so in the header.
 	now := p.space.Now()
-	p.write(w, r, q, pg, pg.shownAt(now, p.status))
 	call := event.Call{Op: event.OpGet, Outcome: event.OutcomeHit, Age: time.Duration(now-pg.created) * time.Millisecond}
 	if !start.IsZero() {
 		call.Took = time.Since(start)
 	}
 	p.space.Report(r.Context(), call)
+	p.write(w, r, q, pg, pg.shownAt(now, p.status))
 }
 
 // write sends a page. Its header fields are assigned without a copy: none has spare capacity, so that
@@ -53,8 +54,10 @@ func (p *Cache) write(w http.ResponseWriter, r *http.Request, q *request, pg *pa
 		f := &pg.fields[i]
 		switch {
 		case notModified && f.bodily:
-		case f.added:
+		case f.mode == fieldAdded:
 			h[f.name] = append(h[f.name][:len(h[f.name]):len(h[f.name])], f.values...)
+		case f.mode == fieldRemoved:
+			delete(h, f.name)
 		default:
 			h[f.name] = f.values
 		}
@@ -110,9 +113,6 @@ func (pg *page) get(name string) string {
 
 // matchesETag compares weakly (RFC 9110 §8.8.3.2). A quoted tag may hold commas.
 func matchesETag(lines []string, etag string) bool {
-	if etag == "" {
-		return false
-	}
 	etag = strings.TrimPrefix(etag, "W/")
 	for _, line := range lines {
 		for rest := trim(line); rest != ""; {

@@ -50,17 +50,19 @@ func (run *run) store(pg *page, v *verdict) *outcome {
 	return &outcome{page: stored}
 }
 
-// put stores e under a key whose flight this run leads. A removal of the key that came since the run began
-// wins: before the write nothing is stored, after it what was stored is taken away again.
+// put stores e under a key whose flight this run leads, and reports whether the flight still counts. A
+// removal of the key that came since the run began wins: before the write nothing is stored, and one that
+// comes during the write waits for its end.
 func (run *run) put(ctx context.Context, key string, e *store.Entry) bool {
 	space := run.p.space
-	if run.flight.Forgotten() {
-		space.Refused(ctx, refusedOvertaken)
-		return false
+	var err error
+	counts := run.flight.Commit(func() { err = space.Put(ctx, key, e) })
+	if counts && err == nil && run.flight.Forgotten() {
+		_, _ = space.Remove(ctx, key) // the remover may have been in a hurry; a failure is reported
+		counts = false
 	}
-	if space.Put(ctx, key, e) == nil && run.flight.Forgotten() {
+	if !counts {
 		space.Refused(ctx, refusedOvertaken)
-		_, _ = space.Remove(ctx, key) // which reports its failure itself
 		return false
 	}
 	run.p.marks.clear(run.flightKey)
@@ -70,38 +72,38 @@ func (run *run) put(ctx context.Context, key string, e *store.Entry) bool {
 // storeFirst stores the first page of a URL that turns out to vary, and its index.
 func (run *run) storeFirst(ctx context.Context, pg *page, e *store.Entry, names []string) *outcome {
 	x := &index{generation: rand.Uint64(), vary: names}
-	key, digest, err := run.variantKey(x)
+	key, d, err := run.variantKey(x)
 	if err != nil || run.flight.Forgotten() || run.p.space.Put(ctx, key, e) != nil {
-		return run.unindexed(pg, x, digest)
+		return run.unindexed(pg, x, d)
 	}
 	if !run.put(ctx, run.key, run.indexEntry(x, e)) {
 		return outcomeLook
 	}
-	run.p.variants.add(x, digest, e.Gone, run.p.opts.MaxVariants, run.p.space.Now())
-	return &outcome{page: pg, index: x, digest: digest}
+	run.p.variants.add(x, d, e.Gone, run.p.opts.MaxVariants, run.p.space.Now())
+	return &outcome{page: pg, index: x, digest: d}
 }
 
 // unindexed is the outcome of a page that could not be stored.
-func (run *run) unindexed(pg *page, x *index, digest uint64) *outcome {
+func (run *run) unindexed(pg *page, x *index, d digest) *outcome {
 	if run.flight.Forgotten() {
 		return outcomeLook
 	}
-	return &outcome{page: pg, index: x, digest: digest}
+	return &outcome{page: pg, index: x, digest: d}
 }
 
 // storeVariant stores one more page of a URL that varies. If its index was removed meanwhile, nobody will
 // find the page, since its key holds the index's generation.
 func (run *run) storeVariant(ctx context.Context, pg *page, e *store.Entry, x *index) *outcome {
-	p, digest := run.p, run.found.digest
-	if !p.variants.add(x, digest, e.Gone, p.opts.MaxVariants, p.space.Now()) {
+	p, d := run.p, run.found.digest
+	if !p.variants.add(x, d, e.Gone, p.opts.MaxVariants, p.space.Now()) {
 		p.space.Refused(ctx, refusedVariants)
-		return &outcome{page: pg, index: x, digest: digest}
+		return &outcome{page: pg, index: x, digest: d}
 	}
 	if !run.put(ctx, run.key, e) {
 		return outcomeLook
 	}
-	run.renewIndex(ctx, x)
-	return &outcome{page: pg, index: x, digest: digest}
+	run.renewIndex(ctx, e)
+	return &outcome{page: pg, index: x, digest: d}
 }
 
 // storeGrown replaces the index by one with more names. The old variants were keyed by too little and are
@@ -109,10 +111,11 @@ func (run *run) storeVariant(ctx context.Context, pg *page, e *store.Entry, x *i
 func (run *run) storeGrown(ctx context.Context, pg *page, e *store.Entry, names []string) *outcome {
 	p, key := run.p, run.primary
 	f, _, leader, ok := p.space.Join(ctx, key, p.opts.HardTimeout)
-	if !ok || !leader {
-		if ok {
-			f.Leave()
-		}
+	switch {
+	case !ok:
+		return outcomeLook
+	case !leader:
+		leave(ctx, f)
 		return outcomeLook
 	}
 	defer f.Finish(outcomeLook, nil)
@@ -127,10 +130,10 @@ func (run *run) storeGrown(ctx context.Context, pg *page, e *store.Entry, names 
 	return run.storeFirst(ctx, pg, e, names)
 }
 
-func (run *run) variantKey(x *index) (string, uint64, error) {
-	key, digest := appendVariant([]byte(run.primary), x, run.r.Header)
+func (run *run) variantKey(x *index) (string, digest, error) {
+	key, d := appendVariant([]byte(run.primary), x, run.r.Header)
 	key, err := run.p.space.FinishKey(key)
-	return string(key), digest, err
+	return string(key), d, err
 }
 
 // indexEntry returns the entry of an index that lives longer than the variant e.
@@ -151,19 +154,23 @@ func indexTimes(now, variantGone int64) store.Times {
 	return t
 }
 
-// renewIndex lengthens the life of an index half of which is over. It compares and sets, so that a removed
-// index stays removed.
-func (run *run) renewIndex(ctx context.Context, x *index) {
-	key := run.primary
-	e := run.p.space.Lookup(ctx, []byte(key))
-	if e == nil || e.Gone == 0 {
+// renewIndex lengthens the life of the index where it is half over, or would end before the variant's. It
+// compares and sets, so that a removed index stays removed.
+func (run *run) renewIndex(ctx context.Context, variant *store.Entry) {
+	e := run.found.entry
+	if e.Gone == 0 {
 		return
 	}
 	now := run.p.space.Now()
-	if life := e.Gone - e.Created; now-e.Created > life/2 {
-		t := store.Times{Created: now, Fresh: now + life, Gone: now + life}
-		run.p.space.Touch(ctx, key, e, t)
+	if now-e.Created <= (e.Gone-e.Created)/2 && variant.Gone != 0 && variant.Gone <= e.Gone {
+		return
 	}
+	t := indexTimes(now, variant.Gone)
+	if t.Gone != 0 {
+		t.Gone = max(t.Gone, e.Gone)
+		t.Fresh = t.Gone
+	}
+	run.p.space.Touch(ctx, run.primary, e, t)
 }
 
 // maxTracked is how many varying URLs a process counts the variants of. Beyond it counts are dropped, and
@@ -173,31 +180,31 @@ const maxTracked = 4096
 // variantCounts counts the variants of a URL that this process has stored, by the index's generation.
 type variantCounts struct {
 	mu sync.Mutex
-	m  map[uint64]map[uint64]int64 // generation → digest → Gone
+	m  map[uint64]map[digest]int64 // by the index's generation: the Gone of each variant
 }
 
 // add notes a variant and reports whether the URL may have it.
-func (c *variantCounts) add(x *index, digest uint64, gone int64, limit int, now int64) bool {
+func (c *variantCounts) add(x *index, d digest, gone int64, limit int, now int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.m == nil || len(c.m) >= maxTracked && c.m[x.generation] == nil {
-		c.m = make(map[uint64]map[uint64]int64)
+		c.m = make(map[uint64]map[digest]int64)
 	}
 	live := c.m[x.generation]
 	if live == nil {
-		live = make(map[uint64]int64)
+		live = make(map[digest]int64)
 		c.m[x.generation] = live
 	}
-	if _, ok := live[digest]; !ok && len(live) >= limit {
-		for d, g := range live {
+	if _, ok := live[d]; !ok && len(live) >= limit {
+		for other, g := range live {
 			if g != 0 && g <= now {
-				delete(live, d)
+				delete(live, other)
 			}
 		}
 		if len(live) >= limit {
 			return false
 		}
 	}
-	live[digest] = gone
+	live[d] = gone
 	return true
 }

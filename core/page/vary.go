@@ -43,10 +43,12 @@ func union(a, b []string) (names []string, grown bool) {
 	return slices.Compact(names), true
 }
 
+// digest names a variant of a URL: 128 bits of SHA-256 over the framed header fields that select it.
+type digest [16]byte
+
 // appendVariant turns a primary key in buf into the key of the variant that r asks for, and returns the
-// variant's digest: 128 bits of SHA-256 over the framed header fields, of which the first 64 name the
-// variant in the index.
-func appendVariant(buf []byte, x *index, h http.Header) ([]byte, uint64) {
+// variant's digest.
+func appendVariant(buf []byte, x *index, h http.Header) ([]byte, digest) {
 	start := len(buf)
 	for _, name := range x.vary {
 		buf = appendField(buf, 'r', h, name)
@@ -56,5 +58,5 @@ func appendVariant(buf []byte, x *index, h http.Header) ([]byte, uint64) {
 	binary.BigEndian.PutUint64(id[:], x.generation)
 	copy(id[8:], sum[:16])
 	buf = append(buf[:start], "|~48:"...)
-	return hex.AppendEncode(buf, id[:]), binary.BigEndian.Uint64(sum[:])
+	return hex.AppendEncode(buf, id[:]), digest(sum[:16])
 }

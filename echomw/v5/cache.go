@@ -3,6 +3,7 @@
 package echomw
 
 import (
+	"maps"
 	"net/http"
 	"time"
 
@@ -13,8 +14,8 @@ import (
 
 // Cache returns a middleware that answers from pages and stores what the handlers behind it make: Django's
 // per-site cache. Middlewares that belong to one request, such as those for logs, request ids, compression
-// and CORS, are registered before it. The response of a handler that returns an error is not stored: Echo
-// renders the error after all middlewares.
+// and CORS, are registered before it, and best Recover too. The response of a handler that returns an error
+// is not stored: Echo renders the error after all middlewares.
 func Cache(pages *page.Cache) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc { return cached(pages, next) }
 }
@@ -33,12 +34,23 @@ func cached(pages *page.Cache, next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return pages.Run(w, request, func(rec http.ResponseWriter, r *http.Request) error {
 			c.SetResponse(rec)
-			c.SetRequest(r)
+			setRequest(c, r)
 			defer func() {
 				c.SetResponse(w)
-				c.SetRequest(request)
+				setRequest(c, request)
 			}()
 			return next(c)
 		})
+	}
+}
+
+// setRequest makes r the request of c, and its query the one that c knows. Echo keeps the query as it was
+// parsed first, which an outer middleware may have asked for.
+func setRequest(c *echo.Context, r *http.Request) {
+	reparse := c.Request().URL.RawQuery != r.URL.RawQuery
+	if c.SetRequest(r); reparse {
+		query := c.QueryParams()
+		clear(query)
+		maps.Copy(query, r.URL.Query())
 	}
 }

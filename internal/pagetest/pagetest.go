@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -197,6 +198,7 @@ func Run(t *testing.T, build Build) {
 	}{
 		{"Key", keyCases}, {"Bypass", bypassCases}, {"Storable", storableCases}, {"Vary", varyCases},
 		{"Serve", serveCases}, {"Stream", streamCases}, {"Coalesce", coalesceCases}, {"Control", controlCases},
+		{"Remote", remoteCases},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.cases {
@@ -210,6 +212,8 @@ type testCase struct {
 	name string
 	run  func(t *testing.T, build Build)
 }
+
+func newLog(w io.Writer) *log.Logger { return log.New(w, "", 0) }
 
 // text returns a handler that answers with the given header lines and body.
 func text(body string, header ...string) http.HandlerFunc {

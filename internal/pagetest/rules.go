@@ -80,6 +80,53 @@ var bypassCases = func() []testCase {
 				t.Errorf("an ordinary request got %q", a.Text)
 			}
 		}},
+		testCase{"Upgrade wins over every other reason", func(t *testing.T, build Build) {
+			app := start(t, build, serve(text("body")))
+			for range 30 { // the order of headers is random
+				a := app.Get("/", "Upgrade: x", "Connection: Upgrade", "Cookie: a=b", `If-Match: "x"`, "X-HTTP-Method: PUT")
+				if got := a.CacheStatus(); got != "" {
+					t.Fatalf("Cache-Status %q", got)
+				}
+			}
+		}},
+		testCase{"absolute form and Host", func(t *testing.T, build Build) {
+			app := start(t, build, serve(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Host+" "+r.RequestURI) }))
+			for _, request := range []string{
+				"GET / HTTP/1.1\r\nHost: one\r\n", "GET http://two/ HTTP/1.1\r\nHost: one\r\n", "GET http://one/ HTTP/1.1\r\nHost: two\r\n",
+				"GET // HTTP/1.1\r\nHost: one\r\n", "GET /?http://one/ HTTP/1.1\r\nHost: one\r\n",
+			} {
+				_, target, _ := strings.Cut(request, " ")
+				target, _, _ = strings.Cut(target, " ")
+				var answers []string
+				for range 2 {
+					_, answer := app.raw(request + "Connection: close\r\n\r\n")
+					all, _ := io.ReadAll(answer)
+					answers = append(answers, string(all))
+				}
+				if !strings.HasSuffix(answers[0], " "+target) || !strings.HasSuffix(answers[1], " "+target) || !strings.Contains(answers[1], "; hit") {
+					t.Errorf("%q was answered %q", request, answers)
+				}
+			}
+		}},
+		testCase{"Validate sees what the cache would answer", func(t *testing.T, build Build) {
+			var strict bool
+			app := start(t, build, options{
+				page: page.Options{IgnoreParams: []string{"x"}, Validate: func(r *http.Request) error {
+					if strict && r.URL.Query().Get("x") != "" {
+						return errors.New("no x, please")
+					}
+					return nil
+				}},
+				setup: Setup{Handler: echoHandler},
+			})
+			app.Get("/?x=1")
+			if strict = true; app.Get("/?x=1").StatusCode != http.StatusBadRequest {
+				t.Error("a stored page hides a request from Validate")
+			}
+			if a := app.Get("/"); !a.Hit() {
+				t.Errorf("a valid request says %q", a.CacheStatus())
+			}
+		}},
 		testCase{"Validate refuses", func(t *testing.T, build Build) {
 			app := start(t, build, options{
 				page: page.Options{Validate: func(r *http.Request) error {
@@ -118,6 +165,10 @@ var responses = []response{
 	{name: "500", status: 500}, {name: "500 with max-age", status: 500, header: []string{"Cache-Control: max-age=60"}},
 	{name: "302", status: 302, header: []string{"Location: /x"}},
 	{name: "404", status: 404}, {name: "404 with max-age", status: 404, header: []string{"Cache-Control: max-age=60"}, stored: true},
+	{name: "201 with max-age", status: 201, header: []string{"Cache-Control: max-age=60"}},
+	{name: "302 with max-age", status: 302, header: []string{"Location: /x", "Cache-Control: max-age=60"}},
+	{name: "304 that nobody asked for", status: 304, header: []string{"Cache-Control: max-age=60"}},
+	{name: "308 with max-age", status: 308, header: []string{"Location: /x", "Cache-Control: max-age=60"}, stored: true},
 	{name: "301", status: 301, header: []string{"Location: /x"}},
 	{name: "301 with s-maxage", status: 301, header: []string{"Location: /x", "Cache-Control: s-maxage=60"}, stored: true},
 	{name: "410 with max-age", status: 410, header: []string{"Cache-Control: max-age=60"}, stored: true},
@@ -133,6 +184,10 @@ var responses = []response{
 	{name: "no-cache", status: 200, header: []string{"Cache-Control: no-cache"}},
 	{name: "Pragma alone", status: 200, header: []string{"Pragma: no-cache"}},
 	{name: "private inside quotes is none", status: 200, header: []string{`Cache-Control: ext="a, private, b", max-age=60`}, stored: true},
+	{name: "private behind a quote that nothing closes", status: 200, header: []string{`Cache-Control: ext="a, private`}},
+	{name: "no-store behind a quote in a name", status: 200, header: []string{`Cache-Control: x"y, no-store, z"`}},
+	{name: "Pragma among others", status: 200, header: []string{"Pragma: x, No-Cache"}},
+	{name: "no-store behind an escaped quote", status: 200, header: []string{`Cache-Control: ext="a\"", no-store`}},
 	{name: "unknown directives", status: 200, header: []string{"Cache-Control: immutable, foo=bar"}, stored: true},
 	{name: "max-age", status: 200, header: []string{"Cache-Control: max-age=60"}, stored: true},
 	{name: "max-age=0", status: 200, header: []string{"Cache-Control: max-age=0"}},
@@ -172,7 +227,7 @@ var storableCases = func() []testCase {
 					w.Header().Add(name, strings.TrimPrefix(value, " "))
 				}
 				w.WriteHeader(c.status)
-				if c.status != http.StatusNoContent {
+				if c.status != http.StatusNoContent && c.status != http.StatusNotModified {
 					_, _ = io.WriteString(w, "body")
 				}
 			}))

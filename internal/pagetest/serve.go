@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/strata-cache/strata/core/page"
 )
@@ -53,6 +54,113 @@ var serveCases = []testCase{
 		if first, second := app.Get("/"), app.Get("/"); first.Header.Get("Content-Type") != second.Header.Get("Content-Type") || !second.Hit() {
 			t.Errorf("first %q, then %q", first.Header.Get("Content-Type"), second.Header.Get("Content-Type"))
 		}
+	}},
+	{"a type that was sniffed in pieces stays the same", func(t *testing.T, build Build) {
+		for _, pieces := range [][]string{{"<", "html><body>"}, {"<htm", "flush", "l>rest"}, {"flush", "<html>"}, {"\x00\x01", "<html>"}, {"", "%PDF-", "x"}} {
+			app := start(t, build, serve(func(w http.ResponseWriter, _ *http.Request) {
+				for _, piece := range pieces {
+					if piece == "flush" {
+						_ = http.NewResponseController(w).Flush()
+						continue
+					}
+					_, _ = io.WriteString(w, piece)
+				}
+			}))
+			first, second := app.Get("/"), app.Get("/")
+			if !second.Hit() || !slices.Equal(first.Header["Content-Type"], second.Header["Content-Type"]) {
+				t.Errorf("%q: first %q, then %q (%s)", pieces, first.Header["Content-Type"], second.Header["Content-Type"], second.CacheStatus())
+			}
+		}
+	}},
+	{"a field that the server must not add stays away", func(t *testing.T, build Build) {
+		app := start(t, build, serve(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"], w.Header()["Date"] = nil, nil
+			_, _ = io.WriteString(w, "<html>")
+		}))
+		for i := range 2 {
+			if a := app.Get("/"); a.Header["Content-Type"] != nil || a.Header["Date"] != nil || a.Hit() != (i == 1) {
+				t.Errorf("answer %d: %v", i, a.Header)
+			}
+		}
+	}},
+	{"a 404 is the same to HEAD and to conditions", func(t *testing.T, build Build) {
+		app := start(t, build, serve(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Etag", `"v1"`)
+			w.Header().Set("Content-Type", "text/x-gone")
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, "nothing here")
+		}))
+		app.Get("/")
+		for _, header := range []string{`If-None-Match: "v1"`, "Range: bytes=0-1"} {
+			if a := app.Get("/", header); !a.Hit() || a.StatusCode != 404 || a.Text != "nothing here" {
+				t.Errorf("%s: %d %q (%s)", header, a.StatusCode, a.Text, a.CacheStatus())
+			}
+		}
+		if a := app.Send(http.MethodHead, "/"); !a.Hit() || a.StatusCode != 404 || a.ContentLength != 12 || a.Header.Get("Content-Type") != "text/x-gone" {
+			t.Errorf("HEAD: %d, Content-Length %d, %v", a.StatusCode, a.ContentLength, a.Header)
+		}
+	}},
+	{"a held answer is sent once", func(t *testing.T, build Build) {
+		app := start(t, build, serve(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Set-Cookie", "a=b")
+			w.WriteHeader(http.StatusOK)
+			_, _ = io.WriteString(w, "one ")
+			w.Header().Set("X-Late", "1")
+			_, _ = io.WriteString(w, "two")
+		}))
+		var log strings.Builder
+		app.Server.Config.ErrorLog = newLog(&log)
+		a := app.Get("/", `If-None-Match: "x"`)
+		if got := a.Header["Cache-Status"]; a.Text != "one two" || len(got) != 1 {
+			t.Errorf("%q, Cache-Status %q", a.Text, got)
+		}
+		app.Server.Close() // what follows reads what its goroutines have written
+		if log.Len() > 0 {
+			t.Errorf("the server says %s", &log)
+		}
+	}},
+	{"what is changed behind the header has no effect", func(t *testing.T, build Build) {
+		app := start(t, build, serve(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-A", "early")
+			_, _ = w.Write([]byte("body"))
+			w.Header().Set("X-A", "late")
+			w.Header().Set("Set-Cookie", "a=b")
+		}))
+		for i, header := range []string{`If-None-Match: "x"`, "X: y", `If-None-Match: "x"`} {
+			if a := app.Get("/", header); a.Text != "body" || a.Header.Get("X-A") != "early" || a.Header.Get("Set-Cookie") != "" {
+				t.Errorf("answer %d: %q %v", i, a.Text, a.Header)
+			}
+		}
+		app.WantRuns(1)
+	}},
+	{"files", func(t *testing.T, build Build) {
+		const body = "0123456789abcdef"
+		modified := time.Date(2023, 1, 2, 15, 4, 5, 0, time.UTC)
+		app := start(t, build, serve(func(w http.ResponseWriter, r *http.Request) {
+			http.ServeContent(w, r, "file.txt", modified, strings.NewReader(body))
+		}))
+		if a := app.Get("/cold", "Range: bytes=2-3"); a.StatusCode != 206 || a.Text != "23" || a.Hit() {
+			t.Errorf("cold: %d %q (%s)", a.StatusCode, a.Text, a.CacheStatus())
+		}
+		if a := app.Get("/", "If-Modified-Since: Mon, 02 Jan 2023 15:04:05 GMT"); a.StatusCode != 304 || a.Text != "" {
+			t.Errorf("first: %d %q", a.StatusCode, a.Text)
+		}
+		for _, c := range []struct {
+			method, header, text string
+			status               int
+			length               int64
+		}{
+			{"GET", "X: y", body, 200, 16}, {"HEAD", "X: y", "", 200, 16}, {"GET", "Range: bytes=2-3", "23", 206, 2},
+			{"GET", "Range: bytes=-2", "ef", 206, 2}, {"GET", "Range: lines=1", "invalid range\n", 416, 14},
+			{"GET", "If-Modified-Since: Mon, 02 Jan 2023 15:04:05 GMT", "", 304, 0},
+		} {
+			a := app.Send(c.method, "/", c.header)
+			if !a.Hit() || a.StatusCode != c.status || a.Text != c.text || c.status != 304 && a.ContentLength != c.length {
+				t.Errorf("%s, %s: %d %q, Content-Length %d (%s)", c.method, c.header, a.StatusCode, a.Text, a.ContentLength, a.CacheStatus())
+			}
+		}
+		app.WantRuns(2)
 	}},
 	{"HEAD is answered from GET", func(t *testing.T, build Build) {
 		app := start(t, build, serve(text("body", "X-A: b")))
@@ -148,6 +256,8 @@ var serveCases = []testCase{
 			h.Set("Server-Timing", "db;dur=1")
 			h.Set("Keep-Alive", "timeout=5")
 			h.Set("Proxy-Authentication-Info", "x")
+			h.Set("Authentication-Info", "nextnonce=x")
+			h.Del("X-Removed")
 			h.Add("Vary", "Accept")
 			h.Set("X-Replaced", "handler")
 			_, _ = io.WriteString(w, "body")
@@ -158,6 +268,7 @@ var serveCases = []testCase{
 			h.Set("X-Request-Id", strconv.Itoa(n))
 			h.Set("Vary", "Origin")
 			h.Set("X-Replaced", "outer")
+			h.Set("X-Removed", "outer")
 		}
 		app := start(t, build, o)
 		app.Get("/")
@@ -165,7 +276,7 @@ var serveCases = []testCase{
 		if !a.Hit() {
 			t.Fatalf("no hit: %v", a.Header)
 		}
-		for _, name := range []string{"X-Hop", "Server-Timing", "Keep-Alive", "Proxy-Authentication-Info"} {
+		for _, name := range []string{"X-Hop", "Server-Timing", "Keep-Alive", "Proxy-Authentication-Info", "Authentication-Info"} {
 			if v := a.Header.Get(name); v != "" {
 				t.Errorf("%s: %q was replayed", name, v)
 			}
@@ -175,6 +286,9 @@ var serveCases = []testCase{
 		}
 		if got := a.Header["Vary"]; !slices.Equal(got, []string{"Origin", "Accept"}) {
 			t.Errorf("Vary %q", got)
+		}
+		if got := a.Header["X-Removed"]; got != nil {
+			t.Errorf("X-Removed %q came back", got)
 		}
 		if got := a.Header["X-Replaced"]; !slices.Equal(got, []string{"handler"}) {
 			t.Errorf("X-Replaced %q", got)

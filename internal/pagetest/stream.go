@@ -15,8 +15,6 @@ import (
 	"github.com/strata-cache/strata/core/page"
 )
 
-const patience = 20 * time.Second
-
 var streamCases = []testCase{
 	{"what is flushed arrives", func(t *testing.T, build Build) {
 		release := make(chan struct{})
@@ -219,10 +217,10 @@ var coalesceCases = []testCase{
 		const n = 20
 		for _, header := range []string{"Set-Cookie: a=b", "Cache-Control: private", "Cache-Control: no-store", "Vary: *"} {
 			all := newWaiters(n)
-			app := start(t, build, serve(func(w http.ResponseWriter, r *http.Request) {
+			o := serve(func(w http.ResponseWriter, r *http.Request) {
 				name, value, _ := strings.Cut(header, ": ")
 				w.Header().Set(name, value)
-				w.WriteHeader(http.StatusOK)
+				_, _ = w.Write(nil) // Gin begins an answer with a write
 				// Only if all run at once does any of them go on.
 				all.arrive(w, r)
 				select {
@@ -231,7 +229,9 @@ var coalesceCases = []testCase{
 					t.Errorf("%s: the runs wait for each other", header)
 				}
 				_, _ = io.WriteString(w, r.Header.Get("X-Me"))
-			}))
+			})
+			o.page.HardTimeout = -1 // which must not be what releases them
+			app := start(t, build, o)
 			for i, a := range app.crowd(n, func(i int) *http.Request { return app.Request(http.MethodGet, "/", fmt.Sprintf("X-Me: %d", i)) }) {
 				if a.Text != fmt.Sprint(i) {
 					t.Errorf("%s: request %d got %q", header, i, a.Text)
@@ -283,7 +283,6 @@ var coalesceCases = []testCase{
 	}},
 	{"a leader that leaves costs nothing", func(t *testing.T, build Build) {
 		begun, finish := make(chan struct{}), make(chan struct{})
-		two := newWaiters(2)
 		o := serve(func(w http.ResponseWriter, r *http.Request) {
 			close(begun) // a second run would panic
 			select {
@@ -295,9 +294,11 @@ var coalesceCases = []testCase{
 				_, _ = io.WriteString(w, strings.Repeat("x", 1024))
 			}
 		})
-		o.setup.Outer = two.arrive
+		left := newDepartures()
+		o.page.HardTimeout = -1
+		o.setup.Outer = left.watch
 		app := start(t, build, o)
-		conn, _ := app.raw("GET / HTTP/1.1\r\nHost: " + app.Server.Listener.Addr().String() + "\r\n\r\n")
+		conn, _ := app.raw("GET / HTTP/1.1\r\nX-Leaves: 1\r\nHost: " + app.Server.Listener.Addr().String() + "\r\n\r\n")
 		<-begun
 		follower := make(chan Answer, 1)
 		go func() {
@@ -307,10 +308,9 @@ var coalesceCases = []testCase{
 			}
 			follower <- a
 		}()
-		<-two.full
-		app.settle()
+		untilWaiting(t, 1)
 		conn.Close()
-		app.settle()
+		left.wait(t)
 		close(finish)
 		if a := <-follower; a.Err != nil || len(a.Text) != 64*1024 {
 			t.Errorf("the follower got %d bytes, %v", len(a.Text), a.Err)
@@ -347,15 +347,18 @@ var coalesceCases = []testCase{
 	{"failures do not queue", func(t *testing.T, build Build) {
 		const n = 20
 		all := newWaiters(n)
-		app := start(t, build, serve(func(w http.ResponseWriter, r *http.Request) {
+		o := serve(func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = w.Write(nil)
 			all.arrive(w, r)
 			select {
 			case <-all.full:
 			case <-time.After(patience):
 				t.Error("the runs wait for each other")
 			}
-		}))
+		})
+		o.page.HardTimeout = -1
+		app := start(t, build, o)
 		for _, a := range app.crowd(n, func(int) *http.Request { return app.Request(http.MethodGet, "/") }) {
 			if a.StatusCode != 500 {
 				t.Errorf("%d, %v", a.StatusCode, a.Err)
@@ -461,14 +464,6 @@ var coalesceCases = []testCase{
 		}))
 		app.Get("/")
 	}},
-}
-
-// settle lets the server notice what has happened on its connections. Nothing that a client can see tells
-// when it has.
-func (app *App) settle() {
-	timer := time.NewTimer(30 * time.Millisecond)
-	defer timer.Stop()
-	<-timer.C
 }
 
 // written is a response without a server.

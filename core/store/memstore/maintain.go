@@ -6,12 +6,19 @@ import "time"
 // writers left over.
 const freeEvery = 5 * time.Second
 
+// restFor is how long maintenance rests after each run. Every few dozen hits ask for one: waking a
+// goroutine that often would cost them more than the look-ups. What is asked for meanwhile waits; reads
+// beyond what otter has room to note are not counted as uses, of which a sample is enough.
+const restFor = time.Millisecond
+
 // maintain runs the partitions' maintenance (replaying reads and writes into the eviction policies,
 // evicting, freeing what has expired) off the callers' goroutines, until the store is closed.
 func (s *Store) maintain() {
 	defer close(s.stopped)
 	t := time.NewTicker(freeEvery)
 	defer t.Stop()
+	rest := time.NewTimer(restFor)
+	defer rest.Stop()
 	for {
 		select {
 		case <-s.stop:
@@ -22,6 +29,12 @@ func (s *Store) maintain() {
 				if s.parts[i].pending.Swap(false) {
 					s.parts[i].cache.CleanUp()
 				}
+			}
+			rest.Reset(restFor)
+			select {
+			case <-s.stop:
+				return
+			case <-rest.C:
 			}
 		case <-t.C:
 			// Otherwise each run would wake the clock up for a second, and an unused store would keep
