@@ -54,19 +54,23 @@ func TestMonitorOverAPageCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	handler := http.NewServeMux()
+	handler.HandleFunc("GET /item/{id}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Server-Timing", "db;dur=5")
 		_, _ = io.WriteString(w, "hello")
 	})
 	var log bytes.Buffer
 	monitor := nethttpmw.Monitor(stats.MonitorOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	app := monitor(nethttpmw.Cache(pages)(handler))
-	for _, want := range []struct{ record, own string }{
-		{"hits=0 negative=0 stale=0 misses=1 loads=1", `db;dur=5`},
-		{"hits=1 negative=0 stale=0 misses=0 loads=0", ``}, // the handler's own is not stored with the page
+	for _, want := range []struct{ record, own, timing string }{
+		{`route="GET /item/{id}" status=200 bytes=5`, `db;dur=5`, `cache;desc="1 miss"`},
+		{"hits=1 negative=0 stale=0 misses=0 loads=0", ``, `cache;desc="1 hit"`}, // the handler's own is not stored with the page
 	} {
 		w := httptest.NewRecorder()
-		app.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		app.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/item/1", nil))
+		if timing := strings.Join(w.Header().Values("Server-Timing"), ", "); !strings.Contains(timing, want.timing) {
+			t.Errorf("Server-Timing %q, want %s", timing, want.timing)
+		}
 		if !strings.Contains(log.String(), want.record) || w.Body.String() != "hello" {
 			t.Errorf("body %q, record %swant %s", w.Body, &log, want.record)
 		}
