@@ -28,7 +28,8 @@ deps: ## Install the servers that the tests start, where they are missing
 test: deps ## Run the whole suite, with the race detector where there is a C compiler
 	@race=-race; \
 	go build -race runtime/cgo >/dev/null 2>&1 || { race=; echo 'test: without the race detector, which needs cgo and a C compiler' >&2; }; \
-	$(call each,test,go test $$race -timeout 15m $(TESTFLAGS) ./...)
+	$(call each,test,go test $$race -timeout 15m $(TESTFLAGS) ./...) && \
+	{ [ -z "$$race" ] || go test -run Alloc ./...; } # the race detector allocates: these count without it
 
 .PHONY: short
 short: ## Run the tests that need no servers

@@ -83,6 +83,29 @@ var streamCases = []testCase{
 			}
 		}
 	}},
+	{"trailers reach the one who asked", func(t *testing.T, build Build) {
+		app := start(t, build, serve(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/declared" {
+				w.Header().Set("Trailer", "X-Sum")
+			}
+			_, _ = io.WriteString(w, "body")
+			_ = http.NewResponseController(w).Flush()
+			w.Header().Set("X-Sum", "1")
+			w.Header().Set(http.TrailerPrefix+"X-Late", "2")
+		}))
+		for _, target := range []string{"/declared", "/"} {
+			for i := range 2 {
+				a := app.Get(target)
+				declared := target == "/declared"
+				if a.Text != "body" || a.Hit() != (i == 1 && !declared) || a.Header.Get("X-Late")+a.Header.Get("X-Sum") != "" {
+					t.Errorf("%s: %q %v", target, a.Text, a.Header)
+				}
+				if got := a.Trailer.Get("X-Late"); (got == "2") == a.Hit() || declared && a.Trailer.Get("X-Sum") != "1" {
+					t.Errorf("%s: the trailers of answer %d are %v", target, i, a.Trailer)
+				}
+			}
+		}
+	}},
 	{"a panic stores nothing", func(t *testing.T, build Build) {
 		var broken sync.Once
 		app := start(t, build, serve(func(w http.ResponseWriter, _ *http.Request) {
