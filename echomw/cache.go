@@ -55,7 +55,7 @@ func cached(pages *page.Cache, next echo.HandlerFunc) echo.HandlerFunc {
 		if w.status != 0 {
 			res.Status = w.status
 		}
-		if err == errRestated {
+		if errors.Is(err, errRestated) {
 			return nil
 		}
 		return err

@@ -23,7 +23,7 @@ func Page(pages *page.Cache, ttl time.Duration, h http.Handler) http.Handler {
 }
 
 func cached(pages *page.Cache, next http.Handler) http.Handler {
-	run := func(w http.ResponseWriter, r *http.Request) error {
+	run := func(w http.ResponseWriter, r *http.Request) error { //nolint:unparam // a page.Handler
 		next.ServeHTTP(w, r)
 		return nil
 	}

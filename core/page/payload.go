@@ -137,7 +137,7 @@ func decodePage(data []byte) (*page, error) {
 	if d.failed {
 		return nil, errPayload
 	}
-	p.body = d.rest[:len(d.rest):len(d.rest)]
+	p.body = slices.Clip(d.rest)
 	p.fields = slices.DeleteFunc(p.fields, func(f field) bool {
 		if f.name == headerCacheStatus {
 			p.upstream = f.values
@@ -148,10 +148,10 @@ func decodePage(data []byte) (*page, error) {
 }
 
 // isWhole reports whether the page has one Content-Length, and a body of n bytes is what it says.
-func (p *page) isWhole(n int) bool {
+func (pg *page) isWhole(n int) bool {
 	lengths := 0
-	for i := range p.fields {
-		if f := &p.fields[i]; f.name == headerContentLength {
+	for i := range pg.fields {
+		if f := &pg.fields[i]; f.name == headerContentLength {
 			if lengths++; len(f.values) != 1 || f.values[0] != strconv.Itoa(n) || f.mode != fieldSet {
 				return false
 			}
@@ -161,9 +161,9 @@ func (p *page) isWhole(n int) bool {
 }
 
 // memoSize is what the decoded page takes beside its stored form.
-func (p *page) memoSize() int {
-	n := int(unsafe.Sizeof(*p)) + 128
-	for _, f := range p.fields {
+func (pg *page) memoSize() int {
+	n := int(unsafe.Sizeof(*pg)) + 128
+	for _, f := range pg.fields {
 		n += int(unsafe.Sizeof(f)) + len(f.name)
 		for _, v := range f.values {
 			n += len(v) + 16

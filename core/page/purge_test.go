@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -272,7 +273,7 @@ func TestCorruptPages(t *testing.T) {
 	a := newApp(text("body", "X-A: 1"), newPages(t, open(t, st, cache.Options{}), page.Options{}))
 	for _, damage := range []func(e *store.Entry){
 		func(e *store.Entry) { e.Value = e.Value[:len(e.Value)-1] },
-		func(e *store.Entry) { e.Value = append(e.Value[:len(e.Value):len(e.Value)], 'x') },
+		func(e *store.Entry) { e.Value = append(slices.Clip(e.Value), 'x') },
 		func(e *store.Entry) { e.Value = e.Value[:3] },
 		func(e *store.Entry) { e.Value = nil },
 		func(e *store.Entry) { e.Value = []byte("garbage") },

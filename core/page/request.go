@@ -2,6 +2,7 @@ package page
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -197,14 +198,7 @@ func (p *Cache) ignoresCookie(name string) bool {
 	return false
 }
 
-func (p *Cache) variesByCookie(name string) bool {
-	for _, n := range p.opts.VaryCookies {
-		if n == name {
-			return true
-		}
-	}
-	return false
-}
+func (p *Cache) variesByCookie(name string) bool { return slices.Contains(p.opts.VaryCookies, name) }
 
 // matchName matches a name, to the letter, with a pattern that may end in '*'.
 func matchName(pattern, name string) bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -271,7 +272,7 @@ func (run *run) mayShare(o *outcome) bool {
 func (run *run) shared(pg *page) {
 	s := &shown{age: pg.ageAt(run.p.space.Now())}
 	if texts := run.p.status; texts.name != "" {
-		h := http.Header{headerCacheStatus: pg.upstream[:len(pg.upstream):len(pg.upstream)]}
+		h := http.Header{headerCacheStatus: slices.Clip(pg.upstream)}
 		texts.add(h, run.missed(), "; collapsed")
 		s.status = h[headerCacheStatus]
 	}

@@ -3,6 +3,7 @@ package page
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,7 +56,7 @@ func (p *Cache) write(w http.ResponseWriter, r *http.Request, q *request, pg *pa
 		switch {
 		case notModified && f.bodily:
 		case f.mode == fieldAdded:
-			h[f.name] = append(h[f.name][:len(h[f.name]):len(h[f.name])], f.values...)
+			h[f.name] = append(slices.Clip(h[f.name]), f.values...)
 		case f.mode == fieldRemoved:
 			delete(h, f.name)
 		default:

@@ -33,7 +33,7 @@ func cached(pages *page.Cache, next echo.HandlerFunc) echo.HandlerFunc {
 			return nil
 		}
 		return pages.Run(w, request, func(rec http.ResponseWriter, r *http.Request) error {
-			c.SetResponse(rec)
+			c.SetResponse(&response{echo.NewResponse(rec, c.Logger()), rec})
 			setRequest(c, r)
 			defer func() {
 				c.SetResponse(w)
@@ -43,6 +43,27 @@ func cached(pages *page.Cache, next echo.HandlerFunc) echo.HandlerFunc {
 		})
 	}
 }
+
+// response is what stands behind the cache writes to: with hooks of its own, which have run when the page
+// cache sees the header. A session that sets its cookie in one makes the page private.
+type response struct {
+	*echo.Response
+	rec http.ResponseWriter
+}
+
+func (w *response) WriteHeader(status int) {
+	switch {
+	case status >= 100 && status < 200 && status != http.StatusSwitchingProtocols:
+		w.rec.WriteHeader(status) // Echo would take it for the final one
+		return
+	case w.Committed && status != w.Status:
+		w.rec.WriteHeader(status) // what was written is not the page that was meant
+	}
+	w.Response.WriteHeader(status)
+}
+
+// Unwrap returns Echo's response, for echo.UnwrapResponse and http.ResponseController.
+func (w *response) Unwrap() http.ResponseWriter { return w.Response }
 
 // setRequest makes r the request of c, and its query the one that c knows. Echo keeps the query as it was
 // parsed first, which an outer middleware may have asked for.

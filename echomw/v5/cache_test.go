@@ -12,6 +12,8 @@ import (
 
 func TestCacheConformance(t *testing.T) { pagetest.Run(t, build) }
 
+func TestCacheAllocations(t *testing.T) { pagetest.Allocs(t, build, 1) }
+
 func build(s pagetest.Setup) http.Handler {
 	e := echo.New()
 	if s.Outer != nil {

@@ -104,7 +104,7 @@ type Answer struct {
 	Err  error // of reading the body
 }
 
-// Status returns the last member of Cache-Status.
+// CacheStatus returns the last member of Cache-Status.
 func (a Answer) CacheStatus() string {
 	lines := a.Header["Cache-Status"]
 	if len(lines) == 0 {

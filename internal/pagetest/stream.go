@@ -213,7 +213,10 @@ func (w *waiters) arrive(http.ResponseWriter, *http.Request) {
 
 var coalesceCases = []testCase{
 	{"1,000 cold requests, one run", func(t *testing.T, build Build) {
-		const n = 1000
+		n := 1000
+		if race {
+			n = 300 // each costs ten times as much
+		}
 		w := newWaiters(n)
 		o := serve(func(rw http.ResponseWriter, _ *http.Request) {
 			<-w.full
