@@ -20,7 +20,7 @@ import (
 // strings.
 //
 //	page   'P' status flags initial-age n { name mode k { value } } body
-//	index  'V' generation n { name } m { variant gone }
+//	index  'V' generation n { name }
 const (
 	kindPage  = 'P'
 	kindIndex = 'V'
