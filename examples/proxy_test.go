@@ -358,6 +358,8 @@ func TestProxyRefusesBadUsage(t *testing.T) {
 		{"unknown flag", "-verbose", []string{"-origin", ok, "-verbose"}},
 		{"flag without a value", "-ttl", []string{"-origin", ok, "-ttl"}},
 		{"leftover argument", `"now"`, []string{"-origin", ok, "now"}},
+		{"address without a port", "-listen", []string{"-origin", ok, "-listen", "nonsense"}},
+		{"port that is too large", "-listen", []string{"-origin", ok, "-listen", "127.0.0.1:99999"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) { wantUsageError(t, "proxy", tc.want, tc.args...) })
 	}

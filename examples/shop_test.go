@@ -214,6 +214,7 @@ func TestShopRefusesBadUsage(t *testing.T) {
 		{"bad URL", "-redis", []string{"-redis", "127.0.0.1:6379"}},
 		{"unknown flag", "-verbose", []string{"-verbose"}},
 		{"leftover argument", `"now"`, []string{"now"}},
+		{"port that is no number", "-listen", []string{"-listen", ":abc"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) { wantUsageError(t, "shop", tc.want, tc.args...) })
 	}

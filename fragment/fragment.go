@@ -62,8 +62,11 @@ func New(c *cache.Cache) *Fragments {
 // is there within the policy's StaleFor, that is written. w is not kept and gets one Write, whose slice it
 // must not modify, as io.Writer says.
 func (f *Fragments) Write(ctx context.Context, w io.Writer, key string, ttl time.Duration, render func(context.Context, io.Writer) error) error {
-	if f.err != nil {
+	switch {
+	case f.err != nil:
 		return f.err
+	case render == nil:
+		return errors.New("fragment: Write needs a function that renders")
 	}
 	if ttl < 0 {
 		return render(ctx, w)

@@ -227,6 +227,9 @@ func TestNew(t *testing.T) {
 	if _, err := write(t, fragment.New(nil), "k", time.Minute, r); err == nil {
 		t.Error("a nil cache is no error")
 	}
+	if err := fragment.New(c).Write(t.Context(), io.Discard, "new", time.Minute, nil); err == nil || strings.Contains(err.Error(), "panic") {
+		t.Errorf("nothing that renders: %v", err)
+	}
 	taken := open(t, cache.Options{})
 	if _, err := cache.NewKind(taken, "fragment", cache.KindOptions[int, int]{}); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -42,7 +43,7 @@ type engine struct {
 // New returns a cache over st. The cache owns st from then on: Close closes it, unless
 // Options.KeepStore is set.
 func New(st store.Store, opts Options) (*Cache, error) {
-	if st == nil {
+	if v := reflect.ValueOf(st); st == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, errors.New("cache: New needs a store")
 	}
 	opts, err := opts.resolve()

@@ -9,6 +9,7 @@ import (
 	"github.com/strata-cache/strata/core/codec"
 	"github.com/strata-cache/strata/core/event"
 	"github.com/strata-cache/strata/core/store"
+	"github.com/strata-cache/strata/core/store/memstore"
 )
 
 // slowServer gives up by itself, as a client with a time limit of its own does.
@@ -45,6 +46,14 @@ func TestAStoresOwnTimeoutIsWaitedForOnce(t *testing.T) {
 	}
 	if st.gets != 1 || st.sets != 0 {
 		t.Errorf("the store was asked %d times and written %d times, after it had not answered once", st.gets, st.sets)
+	}
+}
+
+func TestNewNeedsAStore(t *testing.T) {
+	for _, st := range []store.Store{nil, (*memstore.Store)(nil)} {
+		if _, err := cache.New(st, cache.Options{}); err == nil {
+			t.Errorf("New(%T) takes it", st)
+		}
 	}
 }
 

@@ -49,6 +49,15 @@ func (u URL) String() string {
 // GoString is String, for %#v.
 func (u URL) GoString() string { return fmt.Sprintf("%q", u.String()) }
 
+// MarshalText is what encoders write, those of JSON and of log handlers: the whole URL where it holds no
+// secret, and otherwise what String shows.
+func (u URL) MarshalText() ([]byte, error) {
+	if parsed, err := url.Parse(string(u)); err != nil || len(secrets(parsed)) > 0 {
+		return []byte(u.String()), nil
+	}
+	return []byte(u), nil
+}
+
 // FieldError is a value that cannot be used.
 type FieldError struct {
 	Cache string // the cache's name

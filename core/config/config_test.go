@@ -1,7 +1,9 @@
 package config_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -429,4 +431,22 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestEncodersShowNoPassword: what writes a URL by its encoding methods must not show more than fmt does.
+func TestEncodersShowNoPassword(t *testing.T) {
+	for _, secret := range []config.URL{"redis://u:s3cret@h:6379/0", "redis://s3cret@h/0", "x://h/?token=s3cret", "redis://u:s3cret@h:bad"} {
+		var log bytes.Buffer
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "url", secret, "cache", config.Cache{URL: secret})
+		text, err := json.Marshal(config.Cache{URL: secret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := log.String() + string(text); strings.Contains(all, "s3cret") {
+			t.Errorf("shown: %s", all)
+		}
+	}
+	if text, err := json.Marshal(config.URL("redis://h:6379/0?db=1")); err != nil || string(text) != `"redis://h:6379/0?db=1"` {
+		t.Errorf("a URL without a secret becomes %s, %v", text, err)
+	}
 }

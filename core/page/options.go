@@ -7,6 +7,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -125,6 +126,9 @@ func (o Options) resolve() (Options, error) {
 	case len(o.IgnoreParams) > 0 && len(o.OnlyParams) > 0:
 		return o, errors.New("page: Options.IgnoreParams and OnlyParams exclude each other")
 	}
+	if err := o.checkLists(); err != nil {
+		return o, err
+	}
 	if o.MaxBody == 0 {
 		o.MaxBody = DefaultMaxBody
 	}
@@ -164,6 +168,26 @@ func isName(s string) bool {
 	}
 	c := s[0]
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '*'
+}
+
+// checkLists refuses what can never match, since a slip of the pen there is a cache that keys wrongly.
+func (o *Options) checkLists() error {
+	for name, patterns := range map[string][]string{"IgnoreCookies": o.IgnoreCookies, "IgnoreParams": o.IgnoreParams} {
+		for _, p := range patterns {
+			if p == "" || strings.Contains(p[:len(p)-1], "*") {
+				return fmt.Errorf("page: Options.%s: %q is no name, with a '*' at its end or without", name, p)
+			}
+		}
+	}
+	for _, name := range o.VaryCookies {
+		if !isToken(name) {
+			return fmt.Errorf("page: Options.VaryCookies: %q is no cookie's name", name)
+		}
+	}
+	if slices.Contains(o.OnlyParams, "") {
+		return errors.New("page: Options.OnlyParams: a parameter without a name")
+	}
+	return nil
 }
 
 // isToken reports whether s is a token (RFC 9110 §5.6.2), as header names are.

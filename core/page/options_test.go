@@ -25,6 +25,11 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		"Vary star":            {Vary: []string{"*"}},
 		"Vary nonsense":        {Vary: []string{"a b"}},
 		"Vary nothing":         {Vary: []string{""}},
+		"a star inside":        {IgnoreParams: []string{"a*b"}},
+		"an empty parameter":   {IgnoreParams: []string{""}},
+		"an empty cookie":      {IgnoreCookies: []string{""}},
+		"a cookie with a sign": {VaryCookies: []string{"a="}},
+		"only the nameless":    {OnlyParams: []string{""}},
 	} {
 		if _, err := page.New(c, o); err == nil || !strings.HasPrefix(err.Error(), "page: ") {
 			t.Errorf("%s: %v", name, err)

@@ -30,7 +30,7 @@ const (
 )
 
 // Rule is a limit on keys. The zero value hashes keys that are longer than 250 bytes or hold control
-// characters. A Rule is immutable and safe for concurrent use.
+// characters. The empty key is refused in every mode: it is a key that somebody has forgotten to make. A Rule is immutable and safe for concurrent use.
 type Rule struct {
 	// MaxLen is the longest final key in bytes (not characters), namespace included. 0: 250, at least
 	// 64 otherwise.

@@ -36,13 +36,34 @@ func (s *Store) Incr(ctx context.Context, key string, delta int64, create *store
 		switch r {
 		case incrMiss:
 			return first, onMiss
-		case incrNotInteger:
-			return 0, fmt.Errorf("redisstore: incr: %w", store.ErrNotInteger)
 		case incrOverflow:
 			return 0, fmt.Errorf("redisstore: incr: %w", store.ErrOverflow)
 		}
+	case []any:
+		if data, ok := r[0].(string); ok && len(r) == 1 {
+			return s.countAnew(ctx, key, data, first, f, onMiss)
+		}
 	}
 	return 0, fmt.Errorf("redisstore: incr: unexpected reply of type %T", reply)
+}
+
+// countAnew is Incr where data stands in the way: an entry that is no counter, or damage, which is a miss.
+func (s *Store) countAnew(ctx context.Context, key, data string, first int64, f form, onMiss error) (int64, error) {
+	_, err := entryOf(key, data, time.Now().UnixMilli())
+	switch {
+	case !errors.Is(err, store.ErrCorrupt):
+		return 0, fmt.Errorf("redisstore: incr: %w", store.ErrNotInteger)
+	case onMiss != nil || len(f.data) == 0: // nothing is to be stored
+		return first, onMiss
+	}
+	replaced, err := s.replaceCorrupt(ctx, "incr", key, data, f)
+	switch {
+	case err != nil:
+		return 0, err
+	case !replaced:
+		return 0, fmt.Errorf("redisstore: incr: %w", store.ErrNotInteger) // it has just been written by others
+	}
+	return first, nil
 }
 
 // firstCount is what a missing counter becomes: its form, without data where nothing is to be stored,

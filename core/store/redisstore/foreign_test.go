@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/strata-cache/strata/core/codec"
 	"github.com/strata-cache/strata/core/store"
@@ -83,9 +84,13 @@ func TestForeignBytes(t *testing.T) {
 				t.Errorf("Touch = %v, %v", ok, err)
 			}
 			if !soundHeader[name] {
-				if n, err := s.Incr(s.ctx, "k", 1, counter("0", lifetime(1))); !errors.Is(err, store.ErrNotInteger) {
-					t.Errorf("Incr = %d, %v, want store.ErrNotInteger", n, err)
+				if n, err := s.Incr(s.ctx, "k", 1, nil); !errors.Is(err, store.ErrMiss) {
+					t.Errorf("Incr = %d, %v, want store.ErrMiss", n, err)
 				}
+				if n, err := s.Incr(s.ctx, "k", 1, counter("0", lifetime(time.Hour))); n != 1 || err != nil {
+					t.Errorf("Incr that may create = %d, %v", n, err)
+				}
+				again()
 				if n, err := s.Delete(s.ctx, "k"); n != 0 || err != nil {
 					t.Errorf("Delete = %d, %v, want 0", n, err)
 				}

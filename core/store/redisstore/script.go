@@ -14,9 +14,9 @@ import (
 // are those of a form. What has another type than a string is asked for with pcall, and is taken for
 // absent. Numbers of Lua are doubles: exact for milliseconds, not for counters, which stay strings.
 var (
-	// addScript: KEYS key; ARGV now, data, px. 1 if it stored.
+	// addScript: KEYS key; ARGV now, data, px. 1 if it stored, otherwise what is there.
 	addScript = redis.NewScript(luaFresh + luaPut + `
-if fresh(KEYS[1], tonumber(ARGV[1])) then return 0 end
+if fresh(KEYS[1], tonumber(ARGV[1])) then return redis.call('GET', KEYS[1]) end
 put(KEYS[1], ARGV[2], ARGV[3])
 return 1`)
 
@@ -46,21 +46,29 @@ else
 end
 return 1`, codec.HeaderSize-1))
 
+	// replaceScript: KEYS key; ARGV seen, data, px. 1 if seen was there, and data now is.
+	replaceScript = redis.NewScript(luaPut + `
+if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+put(KEYS[1], ARGV[2], ARGV[3])
+return 1`)
+
 	// incrScript: KEYS key; ARGV delta, data of a missing counter or nothing, px of the same. The new
-	// value as a string, or one of the numbers below.
+	// value as a string, or one of the numbers below, or a list of what is there, which is no integer.
 	incrScript = redis.NewScript(luaPut + fmt.Sprintf(`
-if redis.call('EXISTS', KEYS[1]) == 0 then
+local there = redis.pcall('GET', KEYS[1])
+if type(there) == 'table' and not string.find(there.err, 'WRONGTYPE', 1, true) then return there end
+if type(there) ~= 'string' then
 	if ARGV[2] == '' then return %[1]d end
 	put(KEYS[1], ARGV[2], ARGV[3])
 	return ARGV[2]
 end
 local r = redis.pcall('INCRBY', KEYS[1], ARGV[1])
 if type(r) == 'table' and r.err then
-	if string.find(r.err, 'overflow', 1, true) then return %[3]d end
-	if string.find(r.err, 'not an integer', 1, true) or string.find(r.err, 'WRONGTYPE', 1, true) then return %[2]d end
+	if string.find(r.err, 'overflow', 1, true) then return %[2]d end
+	if string.find(r.err, 'not an integer', 1, true) then return {there} end
 	return r
 end
-return redis.call('GET', KEYS[1])`, incrMiss, incrNotInteger, incrOverflow))
+return redis.call('GET', KEYS[1])`, incrMiss, incrOverflow))
 
 	// readScript: KEYS key. What is there, and its PTTL.
 	readScript = redis.NewScript(`
@@ -70,7 +78,6 @@ return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}`)
 // Numbers that incrScript returns.
 const (
 	incrMiss = iota
-	incrNotInteger
 	incrOverflow
 )
 

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -45,20 +46,37 @@ func (s *Store) Delete(ctx context.Context, keys ...string) (int, error) {
 	return n, nil
 }
 
-// Add is one script, in which the comparison with Fresh is made by this process's clock. A frame whose
-// header is sound counts as an entry, whatever its body.
+// Add is one script, in which the comparison with Fresh is made by this process's clock. What stands in the
+// way is sent back: where it is damaged, a second script replaces it.
 func (s *Store) Add(ctx context.Context, key string, e *store.Entry) (bool, error) {
 	now := time.Now().UnixMilli()
 	f, refused := s.formOf(key, e, now)
-	stored := false
+	var there any
 	err := s.do(ctx, "add", func(ctx context.Context) (err error) {
-		stored, err = addScript.Run(ctx, s.client, []string{s.name(key)}, now, f.data, f.px).Bool()
+		there, err = addScript.Run(ctx, s.client, []string{s.name(key)}, now, f.data, f.px).Result()
 		return err
 	})
+	stored := err == nil
+	if data, blocked := there.(string); err == nil && blocked {
+		stored, err = s.replaceCorrupt(ctx, "add", key, data, f)
+	}
 	if stored && refused != nil {
 		return false, fmt.Errorf("redisstore: add: %w", refused)
 	}
 	return stored, err
+}
+
+// replaceCorrupt stores f under key if data, which was there a moment ago, still is and is no entry of ours,
+// and reports whether it did. Comparing keeps it from replacing what somebody else has stored meanwhile.
+func (s *Store) replaceCorrupt(ctx context.Context, op, key, data string, f form) (replaced bool, err error) {
+	if _, err := entryOf(key, data, time.Now().UnixMilli()); !errors.Is(err, store.ErrCorrupt) {
+		return false, nil
+	}
+	err = s.do(ctx, op, func(ctx context.Context) (err error) {
+		replaced, err = replaceScript.Run(ctx, s.client, []string{s.name(key)}, data, f.data, f.px).Bool()
+		return err
+	})
+	return replaced, err
 }
 
 // Touch is one script that compares the frame's header, which holds the checksum of all the rest, and

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -24,6 +25,9 @@ var ErrUsage = errors.New("bad usage")
 // Run serves h on addr until a signal comes and the requests in flight are answered. A second signal
 // ends the process at once. Where addr has port 0 the system chooses one; standard error tells which.
 func Run(addr string, h http.Handler, logger *slog.Logger) error {
+	if err := checkAddress(addr); err != nil {
+		return Usagef("-listen %q: %w", addr, err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var lc net.ListenConfig
@@ -51,6 +55,18 @@ func Run(addr string, h http.Handler, logger *slog.Logger) error {
 	defer cancel()
 	if err := srv.Shutdown(drain); err != nil {
 		return fmt.Errorf("after %v: %w", DrainTimeout, err)
+	}
+	return nil
+}
+
+// checkAddress reports whether addr can be listened on, as far as its text tells.
+func checkAddress(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return errors.New("it has to be HOST:PORT")
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return errors.New("the port has to be a number up to 65535")
 	}
 	return nil
 }
