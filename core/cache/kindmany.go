@@ -5,8 +5,9 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/strata-cache/strata/core/event"
 	"github.com/strata-cache/strata/core/guard/flight"
@@ -161,22 +162,18 @@ func (k *Kind[K, V]) loadOne(ctx context.Context, id K) (V, error) {
 const loadWidth = 16
 
 func (k *Kind[K, V]) loadEach(ctx context.Context, missing []wanted[K], g *gather[K, V]) {
-	var wg sync.WaitGroup
-	var next atomic.Int64
-	one := func(w wanted[K]) {
-		// Guard: what the values' own methods do must not end the process from a goroutine of ours.
-		v, err := flight.Guard(ctx, func(ctx context.Context) (V, error) {
-			v, _, _, err := fill(ctx, k.wantedPlan(w), w.epoch, w.seen)
-			return v, err
-		})
-		g.add(w.id, v, err)
-	}
-	for range min(loadWidth, len(missing)) {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(missing); i = int(next.Add(1)) - 1 {
-				one(missing[i])
-			}
+	var loads errgroup.Group
+	loads.SetLimit(loadWidth)
+	for _, w := range missing {
+		loads.Go(func() error {
+			// Guard: what the values' own methods do must not end the process from a goroutine of ours.
+			v, err := flight.Guard(ctx, func(ctx context.Context) (V, error) {
+				v, _, _, err := fill(ctx, k.wantedPlan(w), w.epoch, w.seen)
+				return v, err
+			})
+			g.add(w.id, v, err)
+			return nil // one that fails does not stop the others
 		})
 	}
-	wg.Wait()
+	_ = loads.Wait() // g has the errors
 }
