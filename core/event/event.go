@@ -34,6 +34,12 @@ type Observer struct {
 	Bypass func(context.Context, Bypass)
 	// Evict reports an entry that a bounded store dropped to make room.
 	Evict func(Evict)
+	// Refresh reports what became of a background refresh.
+	Refresh func(context.Context, Refresh)
+	// Log reports how this process stands with the invalidation log, when that changes.
+	Log func(Log)
+	// Filter reports how a filter of existing keys stands, when that changes and after each self-check.
+	Filter func(Filter)
 }
 
 // Layer is what is cached: Django's three cache layers.
@@ -54,19 +60,23 @@ type Op uint8
 
 // The operations.
 const (
-	OpGet    Op = iota // a look-up, with or without a loader behind it
-	OpSet              // an unconditional write
-	OpAdd              // a write if absent
-	OpDelete           // a deletion of keys
-	OpTouch            // a new lifetime for a stored entry: Touch, Persist
-	OpIncr             // an atomic counter
-	OpClear            // the removal of a namespace
-	OpScan             // an enumeration of keys
+	OpGet        Op = iota // a look-up, with or without a loader behind it
+	OpSet                  // an unconditional write
+	OpAdd                  // a write if absent
+	OpDelete               // a deletion of keys
+	OpTouch                // a new lifetime for a stored entry: Touch, Persist
+	OpIncr                 // an atomic counter
+	OpClear                // the removal of a namespace
+	OpScan                 // an enumeration of keys
+	OpInvalidate           // an invalidation of tags
+	OpUpdate               // a write of the application's own data, fenced
+	OpLock                 // a distributed lock
 )
 
 // String returns the operation's name in lower case.
 func (o Op) String() string {
-	return name(o, "get", "set", "add", "delete", "touch", "incr", "clear", "scan")
+	return name(o, "get", "set", "add", "delete", "touch", "incr", "clear", "scan",
+		"invalidate", "update", "lock")
 }
 
 // Outcome is how a call ended.
@@ -82,11 +92,13 @@ const (
 	OutcomeMiss             // nothing to serve; a loader may have run
 	OutcomeRejected         // the key rule refused the key
 	OutcomeError            // the store failed, or the loader did and nothing stale was there
+	OutcomeFiltered         // a filter knows that the key does not exist
+	OutcomeFallback         // simplified data, while the real value is being loaded
 )
 
 // String returns the outcome's name in lower case.
 func (o Outcome) String() string {
-	return name(o, "ok", "hit", "negative", "stale", "miss", "rejected", "error")
+	return name(o, "ok", "hit", "negative", "stale", "miss", "rejected", "error", "filtered", "fallback")
 }
 
 func name[T ~uint8](v T, names ...string) string {
@@ -105,7 +117,10 @@ type Call struct {
 	Op    Op
 	// Outcome of the call as a whole. A call over many keys reports Hits and Misses beside it.
 	Outcome Outcome
-	// Coalesced is set when the caller waited for a load that another caller had started.
+	// Tier is where a value was found, counted from 1; 0 where that is not known.
+	Tier int
+	// Coalesced is set when the caller waited for a load that another caller, of this process or another,
+	// had started.
 	Coalesced    bool
 	Hits, Misses int           // keys found and not found, of calls over many keys
 	Age          time.Duration // of the entry served, when there was one
@@ -129,11 +144,12 @@ const (
 	LoadPanic
 	LoadTimeout
 	LoadCanceled // its last waiter had left
+	LoadOverload // too many loads were running: it was not begun
 )
 
 // String returns the result's name in lower case.
 func (r LoadResult) String() string {
-	return name(r, "ok", "not-found", "error", "panic", "timeout", "canceled")
+	return name(r, "ok", "not-found", "error", "panic", "timeout", "canceled", "overload")
 }
 
 // Load is one finished run of a loader.
@@ -182,4 +198,93 @@ type Evict struct {
 	Store    string
 	Priority string
 	Size     int
+}
+
+// RefreshState is a step in the life of a background refresh.
+type RefreshState uint8
+
+// The states.
+const (
+	RefreshQueued    RefreshState = iota
+	RefreshDuplicate              // one for the key is queued or running already
+	RefreshDropped                // it was the oldest of a full queue, or the queue was closed
+	RefreshDone
+	RefreshFailed
+	RefreshSkipped // another process has the lease, or the last failure is too recent
+)
+
+// String returns the state's name in lower case.
+func (s RefreshState) String() string {
+	return name(s, "queued", "duplicate", "dropped", "done", "failed", "skipped")
+}
+
+// Refresh is one step of a background refresh.
+type Refresh struct {
+	Cache, Kind, Key string
+	State            RefreshState
+	Took             time.Duration // of one that has run
+	Err              error
+}
+
+// LogState is how a process stands with the invalidation log.
+type LogState uint8
+
+// The states.
+const (
+	// LogSynced: every record has been applied.
+	LogSynced LogState = iota
+	// LogBlind: the log has not been heard from for too long. What is in process is served for a short time.
+	LogBlind
+	// LogTrimmed: records were trimmed before this process had read them. Older entries are misses.
+	LogTrimmed
+	// LogRebased: the log had lost records that this process knew, which were appended again.
+	LogRebased
+	// LogFlushed: the log had lost records that nobody knows any more. Everything older is a miss.
+	LogFlushed
+)
+
+// String returns the state's name in lower case.
+func (s LogState) String() string {
+	return name(s, "synced", "blind", "trimmed", "rebased", "flushed")
+}
+
+// Log is a change of how a process stands with the invalidation log.
+type Log struct {
+	Cache string
+	State LogState
+	Err   error // why, of LogBlind
+}
+
+// FilterState is how a filter of existing keys stands.
+type FilterState uint8
+
+// The states.
+const (
+	// FilterReady: it is complete, and says no to what does not exist.
+	FilterReady FilterState = iota
+	// FilterOpen: its state is missing, foreign or out of reach: it says maybe to everything.
+	FilterOpen
+	// FilterBuilding: it is being built from its source.
+	FilterBuilding
+	// FilterSaturated: it holds more than it was made for, or errs more often than it should.
+	FilterSaturated
+	// FilterChecked: a self-check has measured it.
+	FilterChecked
+)
+
+// String returns the state's name in lower case.
+func (s FilterState) String() string {
+	return name(s, "ready", "open", "building", "saturated", "checked")
+}
+
+// Filter is a change of a filter's state, or the result of its self-check.
+type Filter struct {
+	Name  string
+	State FilterState
+	// Keys is how many keys it is estimated to hold, Capacity how many it was made for.
+	Keys, Capacity uint64
+	// FalsePositives and FalseNegatives are measured rates, from 0 to 1: of keys that do not exist and
+	// passed, and of keys that exist and were refused, among those checked so far.
+	FalsePositives, FalseNegatives float64
+	Err                            error
 }

@@ -25,7 +25,10 @@ func Join(observers ...*Observer) *Observer {
 		Rejected:   fan(all, func(o *Observer) func(context.Context, Rejected) { return o.Rejected }),
 		Refused:    fan(all, func(o *Observer) func(context.Context, Refused) { return o.Refused }),
 		Bypass:     fan(all, func(o *Observer) func(context.Context, Bypass) { return o.Bypass }),
-		Evict:      fanEvict(all),
+		Evict:      plain(all, func(o *Observer) func(Evict) { return o.Evict }),
+		Refresh:    fan(all, func(o *Observer) func(context.Context, Refresh) { return o.Refresh }),
+		Log:        plain(all, func(o *Observer) func(Log) { return o.Log }),
+		Filter:     plain(all, func(o *Observer) func(Filter) { return o.Filter }),
 	}
 }
 
@@ -46,15 +49,17 @@ func fan[E any](all []*Observer, field func(*Observer) func(context.Context, E))
 	}
 }
 
-func fanEvict(all []*Observer) func(Evict) {
-	f := fan(all, func(o *Observer) func(context.Context, Evict) {
-		if o.Evict == nil {
+// plain is fan for callbacks without a context.
+func plain[E any](all []*Observer, field func(*Observer) func(E)) func(E) {
+	f := fan(all, func(o *Observer) func(context.Context, E) {
+		one := field(o)
+		if one == nil {
 			return nil
 		}
-		return func(_ context.Context, e Evict) { o.Evict(e) }
+		return func(_ context.Context, e E) { one(e) }
 	})
 	if f == nil {
 		return nil
 	}
-	return func(e Evict) { f(context.Background(), e) }
+	return func(e E) { f(context.Background(), e) }
 }
