@@ -42,7 +42,8 @@ func New(c *cache.Cache) *Fragments {
 	f, err := c.Layer(layerKey{}, func() (any, error) {
 		// Shared: nobody modifies what Write hands to a writer, so that a hit copies nothing.
 		kind, err := cache.NewLayerKind(c, event.LayerFragment, "fragment", cache.KindOptions[string, []byte]{
-			Policy: cache.Policy{Shared: true},
+			Policy:  cache.Policy{Shared: true},
+			Inherit: true,
 		})
 		return &Fragments{kind: kind}, err
 	})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/strata-cache/strata/core/event"
+	"github.com/strata-cache/strata/core/guard/mirror"
 	"github.com/strata-cache/strata/core/store"
 )
 
@@ -26,7 +27,7 @@ func Add[V any](ctx context.Context, c *Cache, key string, v V, opts ...CallOpti
 
 func add[V any](ctx context.Context, c *Cache, key string, v V, call call) (bool, error) {
 	s := c.verbs
-	adder, ok := c.store.(store.Adder)
+	adder, ok := store.As[store.Adder](c.store)
 	if !ok {
 		return false, c.unsupported("add", "store.Adder")
 	}
@@ -50,36 +51,59 @@ func add[V any](ctx context.Context, c *Cache, key string, v V, call call) (bool
 	}
 	defer s.release(final)
 	for range casAttempts {
-		op, done := s.op(ctx, 1)
-		added, err := adder.Add(op, final, e)
-		done()
+		added, err := s.addOnce(ctx, adder, store.Item{Key: final, Entry: e})
 		if err != nil {
 			s.notStored(ctx, event.OpAdd, err)
 			return false, fmt.Errorf("cache: add: %w", err)
 		}
-		if added || !s.dropNegative(ctx, final) {
+		if added || !s.dropVoid(ctx, final) {
 			return added, nil
 		}
 	}
 	return false, fmt.Errorf("cache: add: %w", errContended)
 }
 
-// negative returns the remembered ErrNotFound under the final key, or nil. It is no value to those who
-// write.
-func (s *Space) negative(ctx context.Context, final string) *store.Entry {
-	if e, _ := s.lookup(ctx, final); e != nil && e.Flags&store.FlagNegative != 0 {
-		return e
+// addOnce is one attempt of add.
+func (s *Space) addOnce(ctx context.Context, adder store.Adder, it store.Item) (added bool, err error) {
+	it.Entry.Stamp = s.mirror.Applied()
+	if s.log == nil {
+		op, done := s.op(ctx, 1)
+		added, err = adder.Add(op, it.Key, it.Entry)
+		done()
+		if added {
+			s.changed(it.Key)
+		}
+		return added, err
 	}
-	return nil
+	a, err := s.append(ctx, store.Change{
+		Add:   &it,
+		Items: []store.Invalidation{{Kind: store.InvalidateKey, Name: it.Key, Token: it.Entry.Token()}},
+	})
+	if err == nil {
+		err = a.Err
+	}
+	return a.Added, err
 }
 
-// dropNegative removes a remembered ErrNotFound and reports whether the key is worth another try.
-func (s *Space) dropNegative(ctx context.Context, final string) bool {
-	toucher, ok := s.store.(store.Toucher)
+// void returns what is no value to those who write: what lies in the store under the final key and is a
+// remembered ErrNotFound, or was invalidated. Nil: there is no such thing.
+func (s *Space) void(ctx context.Context, final string) *store.Entry {
+	op, done := s.op(ctx, 1)
+	defer done()
+	e, err := s.store.Get(op, final)
+	if err != nil || e.Flags&store.FlagNegative == 0 && s.judge(final, e, s.local) == mirror.Valid {
+		return nil
+	}
+	return e
+}
+
+// dropVoid removes what is no value and reports whether the key is worth another try.
+func (s *Space) dropVoid(ctx context.Context, final string) bool {
+	toucher, ok := store.As[store.Toucher](s.store)
 	if !ok {
 		return false
 	}
-	e := s.negative(ctx, final)
+	e := s.void(ctx, final)
 	if e == nil {
 		return false
 	}

@@ -3,19 +3,25 @@ package cache
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/strata-cache/strata/core/event"
 	"github.com/strata-cache/strata/core/guard/flight"
+	"github.com/strata-cache/strata/core/guard/lease"
 	"github.com/strata-cache/strata/core/store"
 )
 
 // batch is one run of LoadMany, whose results go to one flight each.
 type batch[K comparable, V any] struct {
-	kind  *Kind[K, V]
-	items []batchItem[K]
-	known []bool // the items that are finished already
+	kind   *Kind[K, V]
+	items  []batchItem[K]
+	known  []bool  // the items that are finished already, or left to others
+	rights []right // what may be done with their results
+	waits  sync.WaitGroup
 }
 
 type batchItem[K comparable] struct {
@@ -27,21 +33,68 @@ type batchItem[K comparable] struct {
 // run loads all ids of the batch and finishes their flights.
 func (b *batch[K, V]) run() {
 	b.known = make([]bool, len(b.items))
+	b.rights = make([]right, len(b.items))
 	var failure error = &PanicError{} // after runtime.Goexit
+	defer b.waits.Wait()
 	defer func() {
 		for i, it := range b.items {
 			if !b.known[i] {
 				it.call.Finish(loaded{}, failure)
 			}
+			b.rights[i].end(b.kind.space.detach(it.ctx), b.kind.space, store.LeaseFailed, failedBackOff)
 		}
 	}()
 	_, failure = flight.Guard(context.Background(), func(context.Context) (struct{}, error) {
+		stamp := b.kind.space.mirror.Applied()
+		for i := range b.rights {
+			b.rights[i].stamp = stamp
+		}
 		b.recheck()
+		b.lease()
 		if open := b.open(); len(open) > 0 {
 			b.load(open)
 		}
 		return struct{}{}, nil
 	})
+}
+
+// lease takes the leases of those items that nobody has the lease of. Another process's load is waited for
+// beside the batch, each on its own.
+func (b *batch[K, V]) lease() {
+	var asks errgroup.Group
+	asks.SetLimit(loadWidth)
+	for _, i := range b.open() {
+		it := b.items[i]
+		p := b.kind.wantedPlan(it.wanted)
+		if !p.fleet() || p.hung {
+			p.hung = it.seen.hung
+			b.rights[i].frontOnly = p.hung && p.space.front != nil
+			continue
+		}
+		asks.Go(func() error {
+			out, err := p.space.leases.TryAcquire(it.ctx, it.key, it.seen.entry)
+			switch {
+			case err != nil:
+				p.space.storeFailed(it.ctx, event.OpGet, err)
+				b.rights[i].frontOnly = true
+			case out.Status == lease.Granted:
+				b.rights[i].held = out.Held
+			default:
+				b.known[i] = true
+				b.waits.Go(func() { b.alone(p, it) })
+			}
+			return nil
+		})
+	}
+	_ = asks.Wait() // it has none
+}
+
+// alone makes one item's result without the batch.
+func (b *batch[K, V]) alone(p *plan[V], it batchItem[K]) {
+	var res loaded
+	var err error = &PanicError{} // after runtime.Goexit
+	defer func() { it.call.Finish(res, err) }()
+	res, err = flight.Guard(it.ctx, func(ctx context.Context) (loaded, error) { return p.run(ctx, it.seen) })
 }
 
 func (b *batch[K, V]) open() (open []int) {
@@ -62,16 +115,20 @@ func (b *batch[K, V]) finish(i int, res loaded, err error) {
 func (b *batch[K, V]) recheck() {
 	s := b.kind.space
 	for i, it := range b.items {
-		if it.hung || s.flights.Epoch(it.key) == it.epoch {
+		if it.seen.hung || s.flights.Epoch(it.key) == it.epoch {
 			continue
 		}
-		var e *store.Entry
-		e, b.items[i].hung = s.lookup(it.ctx, it.key)
-		v, outcome, err := serve(it.ctx, s, b.kind.types, it.key, e, s.clock.Now())
-		if outcome != event.OutcomeMiss {
-			b.finish(i, loaded{value: v, entry: e, outcome: outcome}, err)
+		if e := s.negative(it.key); e != nil {
+			b.finish(i, loaded{entry: e, stamp: e.Stamp, outcome: event.OutcomeNegative}, ErrNotFound)
+			continue
 		}
-		if b.items[i].hung {
+		l := s.lookup(it.ctx, it.key)
+		b.items[i].seen.hung = l.hung
+		v, outcome, err := serve(it.ctx, s, b.kind.types, it.key, l, s.clock.Now())
+		if outcome != event.OutcomeMiss {
+			b.finish(i, loaded{value: v, entry: l.entry, stamp: l.entry.Stamp, outcome: outcome}, err)
+		}
+		if l.hung {
 			b.hung()
 			return
 		}
@@ -87,7 +144,13 @@ func (b *batch[K, V]) load(open []int) {
 	}
 	ctx, cancel := b.context(open)
 	defer cancel()
-	values, took, err := b.invoke(ctx, ids)
+	var values map[K]V
+	var took time.Duration
+	leave, err := k.loads.enter(ctx)
+	if err == nil {
+		values, took, err = b.invoke(ctx, ids)
+		leave()
+	}
 	results := make([]made, 0, len(open))
 	for _, i := range open {
 		v, ok := values[b.items[i].id]
@@ -115,30 +178,36 @@ type made struct {
 func (b *batch[K, V]) made(i int, v V, took time.Duration, err error) made {
 	it, m := &b.items[i], made{index: i, err: err}
 	p := b.kind.wantedPlan(it.wanted)
+	r := &b.rights[i]
+	p.observed(err)
 	switch {
 	case err == nil:
-		var store bool
-		if m.res, store = p.entry(it.ctx, v, &Loading{}, took); store {
+		p.space.queue.Succeeded(p.key)
+		var keeps bool
+		if m.res, keeps = p.entry(it.ctx, v, &Loading{}, took, r.stamp); keeps {
 			m.store = m.res.entry
 		}
 	case !errors.Is(err, ErrNotFound):
+		m.res.stamp = r.stamp
 		if v, e, ok := p.rescue(b.kind.space.detach(it.ctx), it.seen); ok && !it.call.Forgotten() {
-			m.res, m.err = loaded{value: v, entry: e, outcome: event.OutcomeStale}, nil
+			p.space.queue.Failed(p.key)
+			m.res, m.err = loaded{value: v, entry: e, stamp: e.Stamp, outcome: event.OutcomeStale}, nil
 		}
 		if p.hung {
 			b.hung() // asking for each of the others would cost as much again
 		}
-	case p.policy.NegativeTTL > 0:
-		m.store = p.negative(nil, took)
 	default:
-		p.keepNegative(it.ctx, &Loading{}, took, it.seen)
+		e := p.negative(nil, took)
+		e.Stamp = r.stamp
+		m.res = loaded{entry: e, stamp: r.stamp}
+		p.keepNegative(it.ctx, e, &Loading{}, r, it.seen)
 	}
 	return m
 }
 
 func (b *batch[K, V]) hung() {
 	for i := range b.items {
-		b.items[i].hung = true
+		b.items[i].seen.hung = true
 	}
 }
 
@@ -171,8 +240,8 @@ func (b *batch[K, V]) put(ctx context.Context, results []made) {
 		if m.store == nil {
 			continue
 		}
-		if it.hung {
-			s.refused(ctx, s.name, s.layer, "store-hung")
+		if reason := s.against(it.key, m.store, it.seen.hung, &b.rights[m.index]); reason != "" {
+			s.refused(ctx, s.name, s.layer, reason)
 			continue
 		}
 		var ok bool
@@ -180,17 +249,25 @@ func (b *batch[K, V]) put(ctx context.Context, results []made) {
 			s.refused(ctx, s.name, s.layer, "overtaken")
 			continue
 		}
+		if r := &b.rights[m.index]; r.held != nil || r.frontOnly {
+			r.store(ctx, s, it.key, m.store)
+			continue
+		}
 		items = append(items, store.Item{Key: it.key, Entry: m.store})
 	}
-	if len(items) == 0 {
-		return
+	if len(items) > 0 {
+		_, _ = s.putMany(ctx, items) // reported
 	}
-	_, _ = s.putMany(ctx, items) // reported
 	var late []string
 	for _, m := range results {
-		if it := b.items[m.index]; m.end != nil && it.call.Forgotten() {
+		it := b.items[m.index]
+		switch {
+		case m.end == nil:
+		case it.call.Forgotten():
 			s.refused(ctx, s.name, s.layer, "overtaken")
 			late = append(late, it.key)
+		default:
+			b.kind.wantedPlan(it.wanted).tellDependents(ctx, m.store, it.seen)
 		}
 	}
 	if len(late) > 0 {

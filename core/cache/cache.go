@@ -4,15 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/strata-cache/strata/core/event"
 	"github.com/strata-cache/strata/core/guard/flight"
+	"github.com/strata-cache/strata/core/guard/lease"
+	"github.com/strata-cache/strata/core/guard/mirror"
+	"github.com/strata-cache/strata/core/guard/negative"
+	"github.com/strata-cache/strata/core/guard/refresh"
 	"github.com/strata-cache/strata/core/store"
-	"github.com/strata-cache/strata/internal/coarse"
+	"github.com/strata-cache/strata/core/store/nullstore"
 )
 
 // Cache is a named cache over one store. Make it with New. It is safe for concurrent use; one instance
@@ -25,13 +31,27 @@ type Cache struct {
 
 // engine is what all versions and kinds of one cache share.
 type engine struct {
-	opts     Options
-	store    store.Store
-	borrower store.Borrower // nil for a store outside this process
-	clock    *coarse.Clock
-	flights  *flight.Group[string, loaded]
-	types    typeTable
-	faults   faultLog
+	opts  Options
+	store store.Store
+	off   bool // by the environment
+	// local says that no look-up leaves this process. peek looks into what is in the process, be it all or
+	// the first of several tiers; nil where nothing is. front is the latter.
+	local bool
+	peek  func(key []byte) *store.Entry
+	front store.Fronted
+	clock *clock
+
+	flights   *flight.Group[string, loaded]
+	mirror    *mirror.Mirror
+	log       store.Log      // nil: the mirror counts its own positions
+	follower  follower       // of the log
+	leases    *lease.Leases  // nil: the store grants none
+	negatives *negative.Set  // keys that do not exist
+	queue     *refresh.Queue // background refreshes
+	loads     *bulkhead      // of the verbs
+	tracking  atomic.Bool    // something has begun to depend on entries
+	types     typeTable
+	faults    faultLog
 
 	mu     sync.Mutex
 	spaces map[string]bool // the prefixes that kinds and layers have taken
@@ -50,12 +70,24 @@ func New(st store.Store, opts Options) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
+	off := os.Getenv(DisabledEnv) == "1"
+	if off {
+		st = switchedOff{nullstore.New(), st}
+	}
 	e := &engine{
-		opts: opts, store: st, clock: coarse.New(),
+		opts: opts, off: off, store: st, clock: newClock(opts.Now),
 		flights: flight.New[string, loaded](),
 		spaces:  make(map[string]bool),
+		loads:   newBulkhead(&opts.Policy),
 	}
-	e.borrower, _ = st.(store.Borrower)
+	if b, ok := store.As[store.Borrower](st); ok {
+		e.local, e.peek = true, b.GetBorrowed
+	} else if f, ok := store.As[store.Fronted](st); ok {
+		e.front, e.peek = f, f.Peek
+	}
+	if err := e.guard(); err != nil {
+		return nil, err
+	}
 	return e.view(opts.Version), nil
 }
 
@@ -99,7 +131,7 @@ func (c *Cache) Policy() Policy { return c.opts.Policy }
 
 // Ping reports whether the store answers. A store that cannot be asked always does.
 func (c *Cache) Ping(ctx context.Context) error {
-	if p, ok := c.store.(store.Pinger); ok {
+	if p, ok := store.As[store.Pinger](c.store); ok {
 		return p.Ping(ctx)
 	}
 	return nil
@@ -111,10 +143,11 @@ func (c *Cache) Key(key string) (string, error) {
 	return string(final), err
 }
 
-// Close stops the cache's clock and closes the store, unless Options.KeepStore is set. Once the store is
-// closed loaders are still run, and nothing is stored. Close is idempotent, and closes all versions and
-// kinds.
+// Close stops what runs in the background and closes the store, unless Options.KeepStore is set. Background
+// refreshes that run get up to five seconds to end, those that wait are dropped. Once the store is closed
+// loaders are still run, and nothing is stored. Close is idempotent, and closes all versions and kinds.
 func (c *Cache) Close() error {
+	c.unguard()
 	c.clock.Close()
 	if c.opts.KeepStore {
 		return nil
@@ -123,7 +156,8 @@ func (c *Cache) Close() error {
 }
 
 // Clear removes every entry of this cache's prefix and version — objects, fragments and pages — and
-// nothing else. Loads that run meanwhile are not stored.
+// nothing else. What was stored before is not served any more, on any node that has heard of it; then it is
+// removed. Loads that run meanwhile are not stored.
 func (c *Cache) Clear(ctx context.Context) error {
 	start := time.Now()
 	err := c.clearPrefix(ctx, namespace(c.opts.Prefix, c.version))
@@ -135,7 +169,12 @@ func (e *engine) clearPrefix(ctx context.Context, prefix string) error {
 	pending := e.flights.ForgetFunc(func(key string) bool { return strings.HasPrefix(key, prefix) })
 	err := pending.Wait(ctx)
 	if err == nil {
-		err = e.store.Clear(ctx, prefix)
+		err = e.invalidate(ctx, event.OpClear, store.Change{
+			Items: []store.Invalidation{{Kind: store.InvalidatePrefix, Name: prefix}},
+		})
+		e.negatives.Clear(prefix)
+		// Where the record could not be written the entries go nevertheless.
+		err = errors.Join(err, e.store.Clear(ctx, prefix))
 	}
 	if err != nil {
 		e.storeFailed(ctx, event.OpClear, err)

@@ -37,7 +37,7 @@ func (c *Cache) IncrOrInit(ctx context.Context, key string, delta int64, opts ..
 	}
 	return c.incr(ctx, key, delta, &store.Entry{
 		Value:    strconv.AppendInt(nil, 0, 10),
-		Times:    lifetime(time.Now().UnixMilli(), call.ttl, 0, 0),
+		Times:    lifetime(c.clock.milli(), call.ttl, 0, 0),
 		Flags:    store.FlagCounter,
 		Priority: c.opts.Policy.Priority,
 	})
@@ -53,7 +53,7 @@ func (c *Cache) incr(ctx context.Context, key string, delta int64, create *store
 		c.verbs.Report(ctx, event.Call{Key: key, Op: event.OpIncr, Outcome: outcome, Took: time.Since(start)})
 	}()
 	s := c.verbs
-	counter, ok := c.store.(store.Counter)
+	counter, ok := store.As[store.Counter](c.store)
 	if !ok {
 		return 0, c.unsupported("incr", "store.Counter")
 	}
@@ -72,16 +72,17 @@ func (c *Cache) incr(ctx context.Context, key string, delta int64, create *store
 		if !errors.Is(err, store.ErrNotInteger) {
 			break
 		}
-		if create == nil && s.negative(ctx, final) != nil {
+		if create == nil && s.void(ctx, final) != nil {
 			err = ErrMiss
 			break
 		}
-		if create == nil || !s.dropNegative(ctx, final) {
+		if create == nil || !s.dropVoid(ctx, final) {
 			break
 		}
 	}
 	switch {
 	case err == nil:
+		s.negatives.Delete(final)
 		return n, nil
 	case errors.Is(err, store.ErrMiss), errors.Is(err, store.ErrNotInteger), errors.Is(err, store.ErrOverflow):
 	default:

@@ -27,6 +27,13 @@ var (
 	// ErrTimeout is returned to waiters of a load that exceeded its HardTimeout. It is a
 	// context.DeadlineExceeded too.
 	ErrTimeout = flight.ErrTimeout
+	// ErrOverload is returned where Policy.MaxLoads loads were running and none ended within LoadWait.
+	ErrOverload = errors.New("cache: too many loads are running")
+	// ErrNotInvalidated is found by errors.Is in the error of Update, OnCommit and what they are made of,
+	// where the application's own write was made and the shared store could not be told.
+	ErrNotInvalidated = errors.New("cache: other processes could not be told")
+	// ErrLoadFailed is returned to callers that waited for another process's load, which has failed there.
+	ErrLoadFailed = errors.New("cache: the load has failed in another process")
 	// ErrUnsupported is found by errors.Is in the error of an operation that the cache's store cannot
 	// do; its text names the missing capability. It is errors.ErrUnsupported.
 	ErrUnsupported = errors.ErrUnsupported

@@ -48,7 +48,7 @@ const keysPerTimeout = 100
 // op returns the context for one operation over n keys on the store: a store outside the process gets
 // StoreTimeout for it.
 func (e *engine) op(ctx context.Context, n int) (context.Context, context.CancelFunc) {
-	if e.borrower != nil || e.opts.StoreTimeout < 0 {
+	if e.local || e.opts.StoreTimeout < 0 {
 		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, e.opts.StoreTimeout*time.Duration(1+n/keysPerTimeout))

@@ -24,11 +24,20 @@ type KindOptions[K comparable, V any] struct {
 	// LoadMany makes the values for several distinct ids at once; an id that is missing from its result
 	// does not exist. Without it GetMany loads one by one, concurrently.
 	LoadMany func(ctx context.Context, ids []K) (map[K]V, error)
+	// Fallback makes simplified data for an id that is not cached: Get answers with it at once, and Load runs
+	// in the background. It is not stored. GetMany does not use it.
+	Fallback func(ctx context.Context, id K) (V, error)
+	// Inherit says that a value depends on what its loader reads from the cache: it takes over the tags and
+	// the remaining lifetime of what was read, and ends when that does.
+	Inherit bool
 	// Tags returns the labels of a value.
 	Tags func(id K, v V) []string
 	// Key writes an id as a string; distinct ids need distinct strings. Strings, integers and types made
 	// of them need none.
 	Key func(id K) string
+	// ParseKey is the reverse of Key, for workers that get ids as strings: see Refresher. Kinds without Key
+	// need none.
+	ParseKey func(key string) (K, error)
 	// KeyRule replaces the cache's. Its Schema sees the id as Key writes it.
 	KeyRule *keyrule.Rule
 	// Codec encodes the values. Default: the cache's.
@@ -44,11 +53,13 @@ type Kind[K comparable, V any] struct {
 	rule   keyrule.Rule
 	types  *valueType[V]
 	append func([]byte, K) []byte
+	parse  func(string) (K, error) // the reverse of append; nil: there is none
 	// limit is the length up to which a key needs no check by the rule, because an id cannot hold anything
 	// but digits; 0 where it can.
 	limit int
 	load  func(context.Context, K) (V, error) // nil: there is no loader
-	whole call                                // the call without options
+	loads *bulkhead
+	whole call // the call without options
 }
 
 // NewKind returns the kind called name of c. Names follow NewSpace. The kind belongs to the version that
@@ -62,7 +73,7 @@ func NewLayerKind[K comparable, V any](c *Cache, layer event.Layer, name string,
 	if c == nil {
 		return nil, errors.New("cache: NewKind needs a cache")
 	}
-	k := &Kind[K, V]{opts: opts, rule: c.opts.Key, append: keyAppender(opts.Key)}
+	k := &Kind[K, V]{opts: opts, rule: c.opts.Key, append: keyAppender(opts.Key), parse: keyParser(opts.Key, opts.ParseKey)}
 	if k.append == nil {
 		return nil, fmt.Errorf("cache: kind %q: KindOptions.Key must say how a %T becomes a string", name, *new(K))
 	}
@@ -86,6 +97,10 @@ func NewLayerKind[K comparable, V any](c *Cache, layer event.Layer, name string,
 		}
 	}
 	k.whole = k.policy.call(nil)
+	k.loads = newBulkhead(&k.policy)
+	if k.policy.Coalesce == Fleet && c.leases == nil {
+		return nil, fmt.Errorf("cache: kind %q: %w", name, c.unsupported("Policy.Coalesce: Fleet", "store.Leaser"))
+	}
 	if opts.Load != nil || opts.LoadMany != nil {
 		k.load = k.loadOne
 	}
@@ -138,16 +153,18 @@ func (k *Kind[K, V]) hit(ctx context.Context, id K) (shared *V, key string, star
 	buf := getKeyBuf()
 	if buf.b, err = k.key(ctx, buf.b[:0], id); err != nil {
 		buf.put()
-		s.reportGet(ctx, "", event.OutcomeRejected, nil, start, false)
+		s.reportGet(ctx, "", event.OutcomeRejected, look{}, start, false)
 		return nil, "", start, err
 	}
-	if s.borrower != nil {
-		e := s.borrower.GetBorrowed(buf.b)
-		if e != nil && e.IsFresh(s.clock.Now()) {
-			if p := k.types.ready(e); p != nil {
+	if s.peek != nil {
+		now := s.clock.Now()
+		e := s.peek(buf.b)
+		// What is due for renewal takes the longer way, and so does what somebody collects.
+		if e != nil && e.CheckedAt(s.mirror.Current()) && e.IsFresh(now) && (e.Refresh == 0 || now < e.Refresh || k.load == nil) {
+			if p := k.types.ready(e); p != nil && travelOf(ctx) == nil {
 				buf.put()
 				if s.opts.Observer != nil {
-					s.reportGet(ctx, "", event.OutcomeHit, e, start, false)
+					s.reportGet(ctx, "", event.OutcomeHit, look{entry: e, tier: 1}, start, false)
 				}
 				return p, "", start, nil
 			}
@@ -161,24 +178,26 @@ func (k *Kind[K, V]) hit(ctx context.Context, id K) (shared *V, key string, star
 // miss is everything that hit cannot answer. It looks again, because what it finds must be what was there
 // after it has asked for the epoch.
 func (k *Kind[K, V]) miss(ctx context.Context, id K, key string, start time.Time, load func(context.Context, K) (V, error), c call) (V, error) {
-	s := k.space
-	epoch := s.flights.Epoch(key)
-	e, hung := s.lookup(ctx, key)
-	v, outcome, err := serve(ctx, s, k.types, key, e, s.clock.Now())
-	if outcome != event.OutcomeMiss || load == nil {
-		s.reportGet(ctx, key, outcome, e, start, false)
-		return v, err
-	}
-	p := k.plan(key, id, load, c)
-	p.hung = hung
-	start = s.startWaiting(start)
-	v, outcome, coalesced, err := fill(ctx, p, epoch, e)
-	s.reportGet(ctx, key, outcome, nil, start, coalesced)
-	return v, err
+	return get(ctx, k.plan(key, id, load, c), start)
 }
 
 func (k *Kind[K, V]) plan(key string, id K, load func(context.Context, K) (V, error), c call) *plan[V] {
-	p := &plan[V]{space: k.space, types: k.types, policy: &k.policy, key: key, call: c}
+	p := &plan[V]{
+		space: k.space, types: k.types, policy: &k.policy, loads: k.loads, key: key,
+		call: c, inherit: k.opts.Inherit,
+	}
+	if k.policy.Filter != nil {
+		p.user = string(k.append(nil, id)) // the key may hold a digest of it
+	}
+	if k.opts.Fallback != nil {
+		p.fallback = func(ctx context.Context) (V, error) { return k.opts.Fallback(ctx, id) }
+	}
+	if load == nil {
+		return p
+	}
+	if k.space.opts.Fleet != nil && k.load != nil && k.parse != nil {
+		p.fleetName, p.fleetArg = k.RefresherName(), string(k.append(nil, id))
+	}
 	p.load = func(ctx context.Context) (V, error) { return load(ctx, id) }
 	if k.opts.Tags != nil {
 		p.tags = func(v V) []string { return k.opts.Tags(id, v) }
@@ -211,7 +230,7 @@ func (k *Kind[K, V]) set(ctx context.Context, key string, id K, v V, c call) err
 	if k.opts.Tags != nil {
 		e.Tags = labels(c.tags, k.opts.Tags(id, v))
 	}
-	e.Times = lifetime(time.Now().UnixMilli(), k.policy.jittered(c.ttl), c.refresh, 0)
+	e.Times = lifetime(k.space.clock.milli(), k.policy.jittered(c.ttl), c.refresh, 0)
 	return k.space.write(ctx, key, e)
 }
 

@@ -45,6 +45,38 @@ func keyAppender[K comparable](user func(K) string) func([]byte, K) []byte {
 	}
 }
 
+// keyParser returns the reverse of keyAppender, or nil.
+func keyParser[K comparable](user func(K) string, parse func(string) (K, error)) func(string) (K, error) {
+	if parse != nil || user != nil {
+		return parse
+	}
+	t := reflect.TypeFor[K]()
+	set := func(assign func(v reflect.Value, s string) error) func(string) (K, error) {
+		return func(s string) (id K, err error) {
+			err = assign(reflect.ValueOf(&id).Elem(), s)
+			return id, err
+		}
+	}
+	switch v := reflect.New(t).Elem(); {
+	case t.Kind() == reflect.String:
+		return set(func(v reflect.Value, s string) error { v.SetString(s); return nil })
+	case v.CanInt():
+		return set(func(v reflect.Value, s string) error {
+			n, err := strconv.ParseInt(s, 10, t.Bits())
+			v.SetInt(n)
+			return err
+		})
+	case v.CanUint():
+		return set(func(v reflect.Value, s string) error {
+			n, err := strconv.ParseUint(s, 10, t.Bits())
+			v.SetUint(n)
+			return err
+		})
+	default:
+		return nil
+	}
+}
+
 func signed[K comparable, I int | int8 | int16 | int32 | int64](b []byte, id K) []byte {
 	return strconv.AppendInt(b, int64(*(*I)(unsafe.Pointer(&id))), 10)
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/strata-cache/strata/core/event"
 	"github.com/strata-cache/strata/core/guard/flight"
-	"github.com/strata-cache/strata/core/store"
 )
 
 // GetMany returns the values for the ids; an id that does not exist is left out. What is cached is read
@@ -38,13 +37,12 @@ type wanted[K comparable] struct {
 	id    K
 	key   string
 	epoch uint64
-	seen  *store.Entry // past its TTL
-	hung  bool         // as in plan
+	seen  look // what cannot be served as it is
 }
 
 func (k *Kind[K, V]) wantedPlan(w wanted[K]) *plan[V] {
 	p := k.plan(w.key, w.id, k.load, k.whole)
-	p.hung = w.hung
+	p.hung, p.fallback = w.seen.hung, nil
 	return p
 }
 
@@ -66,21 +64,38 @@ func (k *Kind[K, V]) readMany(ctx context.Context, ids []K, found map[K]V) (miss
 		want = append(want, wanted[K]{id: id, key: key, epoch: k.space.flights.Epoch(key)})
 		keys = append(keys, key)
 	}
-	entries, hung := k.space.lookupMany(ctx, keys)
+	looks := k.space.lookupMany(ctx, keys)
 	missing = want[:0]
 	now := k.space.clock.Now()
-	for i, e := range entries {
-		v, outcome, _ := serve(ctx, k.space, k.types, keys[i], e, now)
+	for i, l := range looks {
+		v, outcome, _ := serve(ctx, k.space, k.types, keys[i], l, now)
+		if outcome == event.OutcomeMiss && l.entry == nil && k.absent(ctx, want[i]) {
+			outcome = event.OutcomeNegative
+		}
 		switch outcome {
 		case event.OutcomeHit:
 			found[want[i].id] = v
+			if p := k.wantedPlan(want[i]); p.due(l.entry) {
+				p.renew(ctx, l)
+			}
 		case event.OutcomeNegative:
 		default:
-			want[i].seen, want[i].hung = e, hung
+			want[i].seen = l
 			missing = append(missing, want[i])
+			continue
 		}
+		k.space.note(ctx, keys[i], l.entry, false)
 	}
 	return missing, len(keys) - len(missing), nil
+}
+
+// absent reports whether an id is known not to exist.
+func (k *Kind[K, V]) absent(ctx context.Context, w wanted[K]) bool {
+	if k.space.disabled(ctx) {
+		return false
+	}
+	f := k.policy.Filter
+	return k.space.negative(w.key) != nil || f != nil && !f.MayContain(ctx, string(k.append(nil, w.id)))
 }
 
 // gather collects the results of loads.

@@ -8,14 +8,17 @@ import (
 
 	"github.com/strata-cache/strata/core/event"
 	"github.com/strata-cache/strata/core/guard/flight"
+	"github.com/strata-cache/strata/core/guard/mirror"
 	"github.com/strata-cache/strata/core/store"
 )
 
 // loaded is the result of one flight: an entry, and the value it was made from. The entry is there even
-// if it could not be stored, unless the value cannot be encoded.
+// if it could not be stored, unless the value cannot be encoded. Of ErrNotFound it is a negative one.
 type loaded struct {
 	value any
 	entry *store.Entry
+	// stamp is the position up to which the load knew of invalidations.
+	stamp store.Position
 	// outcome tells what the waiters got: OutcomeMiss for a load, OutcomeHit or OutcomeNegative where
 	// the value was found after all, OutcomeStale where the load failed.
 	outcome event.Outcome
@@ -26,25 +29,35 @@ type plan[V any] struct {
 	space  *Space
 	types  *valueType[V]
 	policy *Policy
+	loads  *bulkhead
 	key    string
+	user   string // the user's part of key, where a filter asks for it
 	call   call
 	load   func(context.Context) (V, error)
 	tags   func(V) []string
+	// fleetName and fleetArg are the refresher and its argument for Options.Fleet, where there is one.
+	fleetName, fleetArg string
+	// fallback makes simplified data for a cold miss.
+	fallback func(context.Context) (V, error)
+	// inherit says that the value depends on what its loader reads.
+	inherit bool
 	// hung says that the store did not answer the look-up in time. It is then left alone: waiting for it
 	// once is what a call may cost.
 	hung bool
+	// behind says that nobody waits: the load is a background refresh.
+	behind bool
 }
 
-// serve returns the value of e, if e may be served as fresh at now. A negative entry answers with
-// ErrNotFound. What cannot be decoded is reported and is a miss.
-func serve[V any](ctx context.Context, s *Space, t *valueType[V], key string, e *store.Entry, now int64) (v V, outcome event.Outcome, err error) {
-	if e == nil || !e.IsFresh(now) {
+// serve returns the value of what was found, if it may be served as fresh at now. A negative entry answers
+// with ErrNotFound. What cannot be decoded is reported and is a miss.
+func serve[V any](ctx context.Context, s *Space, t *valueType[V], key string, l look, now int64) (v V, outcome event.Outcome, err error) {
+	if !l.fresh(now) {
 		return v, event.OutcomeMiss, ErrMiss
 	}
-	if e.Flags&store.FlagNegative != 0 {
+	if l.entry.Flags&store.FlagNegative != 0 {
 		return v, event.OutcomeNegative, ErrNotFound
 	}
-	v, err = t.decode(e)
+	v, err = t.decode(l.entry)
 	if err != nil {
 		s.corrupt(ctx, s.name, key, err)
 		return v, event.OutcomeMiss, ErrMiss
@@ -53,31 +66,155 @@ func serve[V any](ctx context.Context, s *Space, t *valueType[V], key string, e 
 }
 
 // fill is the way of every miss: it waits for the load of p.key that is running, or runs one. epoch is
-// the flight's epoch from before the look-up that missed, and seen the stale entry that it found, if
-// any.
-func fill[V any](ctx context.Context, p *plan[V], epoch uint64, seen *store.Entry) (v V, outcome event.Outcome, shared bool, err error) {
-	own, known := *p, seen // the load's: the caller may leave, and goes on with its own
-	res, shared, err := p.space.flights.Do(ctx, p.key, p.policy.HardTimeout, func(ctx context.Context) (loaded, error) {
-		if own.hung || own.space.flights.Epoch(own.key) == epoch {
-			return own.run(ctx, known)
+// the flight's epoch from before the look-up that missed, and seen what it found, if anything, that cannot
+// be served as it is.
+func fill[V any](ctx context.Context, p *plan[V], epoch uint64, seen look) (v V, outcome event.Outcome, shared bool, err error) {
+	s := p.space
+	if s.disabled(ctx) {
+		v, err := p.unguarded(ctx)
+		return v, failed(event.OutcomeMiss, err), false, err
+	}
+	stale, isStale := p.stale(seen)
+	if isStale && p.policy.StaleFor >= 0 && !s.queue.Allowed(p.key, time.Now()) {
+		// The last load has failed a moment ago: the next one waits a little, the callers do not.
+		s.note(ctx, p.key, seen.entry, true)
+		return p.types.own(stale), event.OutcomeStale, false, nil
+	}
+	if isStale && p.policy.SoftTimeout > 0 && p.policy.StaleFor >= 0 {
+		return p.soft(ctx, epoch, seen, stale)
+	}
+	if !isStale && p.fallback != nil {
+		return p.simplified(ctx, seen)
+	}
+	return p.wait(ctx, epoch, seen)
+}
+
+// unguarded runs the loader for one caller alone.
+func (p *plan[V]) unguarded(ctx context.Context) (V, error) {
+	v, took, err := p.invoke(context.WithValue(ctx, loadingKey{}, &Loading{}))
+	p.space.loadDone(ctx, p.key, took, err)
+	return v, err
+}
+
+// wait waits for the load. What a load returns that began before the caller came may be older than an
+// invalidation that this process had applied by then. The caller then waits for the next load, which has
+// begun after it came, whoever leads it.
+func (p *plan[V]) wait(ctx context.Context, epoch uint64, seen look) (v V, outcome event.Outcome, shared bool, err error) {
+	v, outcome, shared, e, err := p.await(ctx, epoch, seen)
+	if err == nil || errors.Is(err, ErrNotFound) {
+		p.space.note(ctx, p.key, e, outcome == event.OutcomeStale)
+	}
+	return v, outcome, shared, err
+}
+
+// await is wait that notes nothing and returns the entry, where there is one.
+func (p *plan[V]) await(ctx context.Context, epoch uint64, seen look) (v V, outcome event.Outcome, shared bool, e *store.Entry, err error) {
+	own := *p // the load's: the caller may leave, and goes on with its own
+	for first := true; ; first = false {
+		var res loaded
+		res, shared, err = p.space.flights.Do(ctx, p.key, p.timeout(), func(ctx context.Context) (loaded, error) {
+			return own.lookAgain(ctx, epoch, seen)
+		})
+		if !first || !shared || p.counts(res, err) {
+			v, outcome, shared, err = p.result(ctx, res, shared, seen, err)
+			return v, outcome, shared, res.entry, err
 		}
-		// Another load has ended since this caller looked: it may have stored what was missing.
-		var e *store.Entry
-		e, own.hung = own.space.lookup(ctx, own.key)
-		v, outcome, err := serve(ctx, own.space, own.types, own.key, e, own.space.clock.Now())
-		if outcome != event.OutcomeMiss {
-			return loaded{value: v, entry: e, outcome: outcome}, err
+	}
+}
+
+// timeout is how long a flight lasts at most: the load, and as long again for its turn in the fleet.
+func (p *plan[V]) timeout() time.Duration {
+	if p.policy.HardTimeout > 0 && p.fleet() {
+		return 2 * p.policy.HardTimeout
+	}
+	return p.policy.HardTimeout
+}
+
+// counts reports whether nothing was invalidated since the load began that would have ended its result.
+func (p *plan[V]) counts(res loaded, err error) bool {
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return true // a failure is not out of date
+	}
+	e := res.entry
+	if e == nil {
+		e = &store.Entry{Stamp: res.stamp, Times: store.Times{Created: p.space.clock.milli()}}
+	}
+	return p.space.judge(p.key, e, true) != mirror.Invalid
+}
+
+// lookAgain is run, unless another load has ended since the caller looked: it may have stored what was
+// missing.
+func (p *plan[V]) lookAgain(ctx context.Context, epoch uint64, seen look) (loaded, error) {
+	s := p.space
+	if p.hung || p.behind || s.flights.Epoch(p.key) == epoch {
+		return p.run(ctx, seen)
+	}
+	if e := s.negative(p.key); e != nil {
+		return loaded{entry: e, stamp: e.Stamp, outcome: event.OutcomeNegative}, ErrNotFound
+	}
+	l := s.lookup(ctx, p.key)
+	p.hung = l.hung
+	v, outcome, err := serve(ctx, s, p.types, p.key, l, s.clock.Now())
+	if outcome != event.OutcomeMiss {
+		return loaded{value: v, entry: l.entry, stamp: l.entry.Stamp, outcome: outcome}, err
+	}
+	if l.entry != nil {
+		seen = l
+	}
+	return p.run(ctx, seen)
+}
+
+// soft waits for the load for Policy.SoftTimeout, and then leaves it to itself and returns the stale value.
+func (p *plan[V]) soft(ctx context.Context, epoch uint64, seen look, stale V) (V, event.Outcome, bool, error) {
+	type result struct {
+		v       V
+		outcome event.Outcome
+		shared  bool
+		entry   *store.Entry
+		err     error
+	}
+	done := make(chan result, 1)
+	go func() {
+		ctx := context.WithoutCancel(ctx)
+		r := result{outcome: event.OutcomeError, err: &PanicError{}}
+		defer func() { done <- r }()
+		_, err := flight.Guard(ctx, func(ctx context.Context) (struct{}, error) {
+			r.v, r.outcome, r.shared, r.entry, r.err = p.await(ctx, epoch, seen)
+			return struct{}{}, nil
+		})
+		if err != nil {
+			r.err = err
 		}
-		if e != nil {
-			known = e
-		}
-		return own.run(ctx, known)
-	})
-	return p.result(ctx, res, shared, seen, err)
+	}()
+	timer := time.NewTimer(p.policy.SoftTimeout)
+	defer timer.Stop()
+	select {
+	case r := <-done:
+		p.space.note(ctx, p.key, r.entry, r.outcome == event.OutcomeStale)
+		return r.v, r.outcome, r.shared, r.err
+	case <-timer.C:
+		p.space.note(ctx, p.key, seen.entry, true)
+		return p.types.own(stale), event.OutcomeStale, false, nil
+	case <-ctx.Done():
+		return *new(V), event.OutcomeError, false, ctx.Err()
+	}
+}
+
+// simplified answers a cold miss with simplified data, and loads behind.
+func (p *plan[V]) simplified(ctx context.Context, seen look) (V, event.Outcome, bool, error) {
+	p.renew(ctx, seen)
+	v, err := flight.Guard(ctx, p.fallback)
+	if err != nil {
+		return *new(V), event.OutcomeError, false, err
+	}
+	if t := travelOf(ctx); t != nil && t.deps != nil {
+		t.deps.shortLived(p.space.engine, p.key)
+	}
+	return v, event.OutcomeFallback, false, nil
 }
 
 // result is what one waiter gets of a load.
-func (p *plan[V]) result(ctx context.Context, res loaded, shared bool, seen *store.Entry, err error) (V, event.Outcome, bool, error) {
+func (p *plan[V]) result(ctx context.Context, res loaded, shared bool, seen look, err error) (V, event.Outcome, bool, error) {
 	if err == nil {
 		return handOut(p.types, res, shared)
 	}
@@ -93,7 +230,7 @@ func (p *plan[V]) result(ctx context.Context, res loaded, shared bool, seen *sto
 
 func failed(o event.Outcome, err error) event.Outcome {
 	switch {
-	case o == event.OutcomeNegative:
+	case o == event.OutcomeNegative || err == nil:
 		return o
 	case errors.Is(err, ErrNotFound):
 		return event.OutcomeMiss
@@ -117,29 +254,78 @@ func handOut[V any](t *valueType[V], res loaded, shared bool) (v V, outcome even
 }
 
 // run loads, stores, and falls back to the stale entry.
-func (p *plan[V]) run(ctx context.Context, seen *store.Entry) (loaded, error) {
+func (p *plan[V]) run(ctx context.Context, seen look) (res loaded, err error) {
+	// The stamp is taken before anything of the value is read, and before the lease: who invalidates later
+	// takes the lease away.
+	r := right{stamp: p.space.mirror.Applied()}
+	if res, err, done := p.lease(ctx, &r, seen); done {
+		return res, err
+	}
+	// Where nothing else has ended the lease: a panic, an error, an overload.
+	defer r.end(p.space.detach(ctx), p.space, store.LeaseFailed, failedBackOff)
+	leave, err := p.loads.enter(ctx)
+	if err != nil {
+		p.space.loadEvent(ctx, event.Load{Kind: p.space.name, Key: p.key, Layer: p.space.layer, Result: event.LoadOverload, Err: err})
+		if v, e, ok := p.rescue(p.space.detach(ctx), seen); ok {
+			return loaded{value: v, entry: e, stamp: e.Stamp, outcome: event.OutcomeStale}, nil
+		}
+		return loaded{stamp: r.stamp}, err
+	}
+	defer leave()
+	return p.loadAndKeep(ctx, &r, seen)
+}
+
+func (p *plan[V]) loadAndKeep(ctx context.Context, r *right, seen look) (loaded, error) {
 	ctl := &Loading{}
 	stale, isStale := p.stale(seen)
 	if isStale {
 		ctl.stale = &stale
 	}
-	v, took, err := p.invoke(context.WithValue(ctx, loadingKey{}, ctl))
+	lctx := untracked(ctx)
+	if p.inherit {
+		lctx, ctl.deps = p.space.Track(ctx)
+	}
+	lctx, cancel := p.bounded(lctx)
+	defer cancel()
+	v, took, err := p.invoke(context.WithValue(lctx, loadingKey{}, ctl))
 	if isStale && errors.Is(err, ErrNotModified) {
 		v, err = stale, nil
-		ctl.tags = append(ctl.tags, seen.Tags...)
+		ctl.tags = append(ctl.tags, seen.entry.Tags...)
 	}
-	p.space.loadDone(ctx, p.key, took, err)
+	p.space.loadDone(lctx, p.key, took, err)
+	p.observed(err)
 	switch {
 	case err == nil:
-		return p.keep(ctx, v, ctl, took), nil
+		p.space.queue.Succeeded(p.key)
+		return p.keep(ctx, v, ctl, took, r, seen), nil
 	case errors.Is(err, ErrNotFound):
-		p.keepNegative(ctx, ctl, took, seen)
-		return loaded{}, err
+		p.space.queue.Succeeded(p.key)
+		e := p.negative(ctl.tags, took)
+		e.Stamp = r.stamp
+		p.keepNegative(ctx, e, ctl, r, seen)
+		return loaded{entry: e, stamp: r.stamp}, err
 	}
 	if v, e, ok := p.rescue(p.space.detach(ctx), seen); ok && !p.space.flights.Forgotten(ctx) {
-		return loaded{value: v, entry: e, outcome: event.OutcomeStale}, nil
+		p.space.queue.Failed(p.key)
+		return loaded{value: v, entry: e, stamp: e.Stamp, outcome: event.OutcomeStale}, nil
 	}
-	return loaded{}, err
+	return loaded{stamp: r.stamp}, err
+}
+
+// bounded gives a load that may have waited for its turn a time of its own. Where there was no turn to wait
+// for the flight's is the same.
+func (p *plan[V]) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if p.policy.HardTimeout <= 0 || !p.fleet() {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, p.policy.HardTimeout, flight.ErrTimeout)
+}
+
+// observed tells the filter that let the key through whether it exists.
+func (p *plan[V]) observed(err error) {
+	if f := p.policy.Filter; f != nil && (err == nil || errors.Is(err, ErrNotFound)) {
+		f.Observe(p.user, err == nil)
+	}
 }
 
 // invoke calls the loader. A panic becomes an error here already, where the stale value can still stand in
@@ -157,39 +343,42 @@ func (p *plan[V]) invoke(ctx context.Context) (v V, took time.Duration, err erro
 	return v, took, err
 }
 
-// stale returns the value of a live entry past its TTL.
-func (p *plan[V]) stale(seen *store.Entry) (v V, ok bool) {
-	if seen == nil || seen.Flags&store.FlagNegative != 0 || seen.IsGone(p.space.clock.Now()) {
+// stale returns the value of what was found past its TTL, or expired by a tag.
+func (p *plan[V]) stale(seen look) (v V, ok bool) {
+	e := seen.entry
+	if e == nil || e.Flags&store.FlagNegative != 0 || e.IsGone(p.space.clock.Now()) {
 		return v, false
 	}
-	v, err := p.types.decode(seen)
+	v, err := p.types.decode(e)
 	return v, err == nil
 }
 
 // rescue returns the stale value that may be served instead of a load's error. It looks again: what was
-// removed while the load ran must not be served, not even now.
-func (p *plan[V]) rescue(ctx context.Context, seen *store.Entry) (v V, e *store.Entry, ok bool) {
-	if seen == nil || p.policy.StaleFor < 0 || p.hung {
+// removed or invalidated while the load ran must not be served, not even now.
+func (p *plan[V]) rescue(ctx context.Context, seen look) (v V, e *store.Entry, ok bool) {
+	if seen.entry == nil || p.policy.StaleFor < 0 || p.hung {
 		return v, nil, false
 	}
-	e, p.hung = p.space.lookup(ctx, p.key)
-	v, ok = p.stale(e)
-	return v, e, ok
+	l := p.space.lookup(ctx, p.key)
+	p.hung = l.hung
+	v, ok = p.stale(l)
+	return v, l.entry, ok
 }
 
 // keep makes the entry of a loaded value and stores it, unless something speaks against it.
-func (p *plan[V]) keep(ctx context.Context, v V, ctl *Loading, took time.Duration) loaded {
-	res, store := p.entry(ctx, v, ctl, took)
-	if store {
-		p.put(ctx, res.entry)
+func (p *plan[V]) keep(ctx context.Context, v V, ctl *Loading, took time.Duration, r *right, seen look) loaded {
+	res, keeps := p.entry(ctx, v, ctl, took, r.stamp)
+	if keeps && p.put(ctx, res.entry, r) {
+		p.tellDependents(ctx, res.entry, seen)
 	}
+	r.end(p.space.detach(ctx), p.space, store.LeaseFree, 0)
 	return res
 }
 
 // entry makes the entry of a loaded value and reports whether it is to be stored.
-func (p *plan[V]) entry(ctx context.Context, v V, ctl *Loading, took time.Duration) (res loaded, store bool) {
+func (p *plan[V]) entry(ctx context.Context, v V, ctl *Loading, took time.Duration, stamp store.Position) (res loaded, store bool) {
 	s := p.space
-	res = loaded{value: v, outcome: event.OutcomeMiss}
+	res = loaded{value: v, outcome: event.OutcomeMiss, stamp: stamp}
 	e, err := p.types.entry(v, false, true)
 	if err != nil {
 		s.refused(ctx, s.name, s.layer, "encode")
@@ -200,17 +389,27 @@ func (p *plan[V]) entry(ctx context.Context, v V, ctl *Loading, took time.Durati
 	if ctl.ttl != 0 {
 		ttl = ctl.ttl
 	}
-	if ctl.noStore || ttl < 0 {
-		s.refused(ctx, s.name, s.layer, "no-store")
-		return res, false
-	}
 	var own []string
 	if p.tags != nil {
 		own = p.tags(v)
 	}
+	e.Stamp = stamp
 	e.Tags = labels(p.call.tags, own, ctl.tags)
-	e.Times = lifetime(time.Now().UnixMilli(), p.policy.jittered(ttl), p.call.refresh, p.policy.staleFor(ttl))
 	e.Priority, e.LoadCost = p.policy.Priority, took
+	now := s.clock.milli()
+	if ctl.noStore || ttl < 0 {
+		e.Times = lifetime(now, time.Millisecond, 0, 0)
+		s.refused(ctx, s.name, s.layer, "no-store")
+		return res, false
+	}
+	refresh := p.call.refresh
+	if refresh == 0 {
+		refresh = p.policy.refreshAfter(ttl, took)
+	}
+	e.Times = lifetime(now, p.policy.jittered(ttl), refresh, p.policy.staleFor(ttl))
+	if ctl.deps != nil {
+		ctl.deps.Inherit(e, now)
+	}
 	return res, true
 }
 
@@ -221,45 +420,42 @@ func labels(lists ...[]string) []string {
 	return slices.Compact(tags)
 }
 
-// keepNegative remembers that there is no value; where it must not, the stale value goes nevertheless.
-func (p *plan[V]) keepNegative(ctx context.Context, ctl *Loading, took time.Duration, seen *store.Entry) {
-	ttl := p.policy.NegativeTTL
-	if ttl > 0 && !ctl.noStore {
-		p.put(ctx, p.negative(ctl.tags, took))
-		return
-	}
-	if seen != nil && !p.hung {
-		p.commit(ctx, func(ctx context.Context) { p.space.takeBack(ctx, p.key) })
-	}
-}
-
-func (p *plan[V]) negative(tags []string, took time.Duration) *store.Entry {
-	return &store.Entry{
-		Times:    lifetime(time.Now().UnixMilli(), p.policy.jittered(p.policy.NegativeTTL), 0, 0),
-		Flags:    store.FlagNegative,
-		Priority: store.PriorityLow,
-		LoadCost: took,
-		Tags:     labels(p.call.tags, tags),
-	}
-}
-
-// put stores the result of a load, unless a write or removal has overtaken it. A write that comes while it
-// is being stored waits; one that could not wait is noticed, and what was stored is taken away again.
-func (p *plan[V]) put(ctx context.Context, e *store.Entry) {
+// put stores the result of a load, unless a write, a removal or an invalidation has overtaken it. A write
+// that comes while it is being stored waits; one that could not wait is noticed, and what was stored is
+// taken away again.
+func (p *plan[V]) put(ctx context.Context, e *store.Entry, r *right) (stored bool) {
 	s := p.space
-	if p.hung {
-		s.refused(ctx, s.name, s.layer, "store-hung")
-		return
+	if reason := s.against(p.key, e, p.hung, r); reason != "" {
+		s.refused(ctx, s.name, s.layer, reason)
+		return false
 	}
-	stored := p.commit(ctx, func(ctx context.Context) {
-		_ = s.Put(ctx, p.key, e) // reported
+	committed := p.commit(ctx, func(ctx context.Context) {
+		stored = r.store(ctx, s, p.key, e)
 		if s.flights.Forgotten(ctx) {
+			stored = false
 			s.refused(ctx, s.name, s.layer, "overtaken")
 			s.takeBack(ctx, p.key)
 		}
 	})
-	if !stored {
+	if !committed {
 		s.refused(ctx, s.name, s.layer, "overtaken")
+	}
+	return stored
+}
+
+// against returns what speaks against storing e, or "".
+func (e *engine) against(key string, en *store.Entry, hung bool, r *right) string {
+	switch {
+	case hung && !r.frontOnly:
+		return "store-hung"
+	case r.none:
+		return "no-lease"
+	case e.mirror.Held(key, en.Tags):
+		return "held"
+	case e.judge(key, en, true) == mirror.Invalid:
+		return "overtaken"
+	default:
+		return ""
 	}
 }
 

@@ -11,7 +11,8 @@ type Loading struct {
 	ttl     time.Duration
 	tags    []string
 	noStore bool
-	stale   any // *V
+	stale   any           // *V
+	deps    *Dependencies // of a load that inherits
 }
 
 type loadingKey struct{}

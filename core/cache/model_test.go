@@ -141,7 +141,7 @@ func TestModel(t *testing.T) {
 			return rapid.OneOf(rapid.Int64Range(-5, 5).AsAny(), rapid.StringN(0, 3, -1).AsAny(), rapid.Just[any](nil)).Draw(t, "value")
 		}
 		rapid.Check(inBubble{t}, func(t *rapid.T) {
-			if err := st.Clear(ctx, ""); err != nil {
+			if err := errors.Join(c.Clear(ctx), c.WithVersion(2).Clear(ctx)); err != nil {
 				t.Fatal(err)
 			}
 			m := &model{Cache: c, v2: c.WithVersion(2), values: map[modelKey]modelValue{}}
@@ -327,7 +327,7 @@ func TestModel(t *testing.T) {
 						found[key] = true
 					}
 					for _, key := range []string{"a", "b", "c"} {
-						if _, ok := m.live(modelKey{k.version, key}); ok && !found[key] {
+						if _, ok := m.value(modelKey{k.version, key}); ok && !found[key] {
 							t.Fatalf("%q is not among the keys %q", key, slices.Sorted(maps.Keys(found)))
 						}
 					}

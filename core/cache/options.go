@@ -12,6 +12,8 @@ import (
 	"github.com/strata-cache/strata/core/codec"
 	"github.com/strata-cache/strata/core/event"
 	"github.com/strata-cache/strata/core/guard/keyrule"
+	"github.com/strata-cache/strata/core/guard/mirror"
+	"github.com/strata-cache/strata/core/guard/refresh"
 )
 
 // MaxTags is how many tags an entry may have. A value with more is not stored.
@@ -45,6 +47,29 @@ type Options struct {
 	// calls over many; afterwards it counts as failed. The store must heed its context. It does not bound
 	// Clear, Keys and DeletePattern. Negative: no limit but the caller's. Default: 50 milliseconds.
 	StoreTimeout time.Duration
+	// DegradedL1TTL is how long what is in this process is still served when the shared store's log of
+	// invalidations has fallen silent: counted from when it was last heard, or from when a value was
+	// made. Default: 5 seconds.
+	DegradedL1TTL time.Duration
+	// Heartbeat is how often the log is heard from at least; it counts as silent after three. Default: 1
+	// second.
+	Heartbeat time.Duration
+	// LeaseTTL is how long a process that has died keeps others from loading a key; a live one renews its
+	// lease. Default: 10 seconds.
+	LeaseTTL time.Duration
+	// MaxNegative is how many keys are remembered not to exist, in a space of their own. Default: 10,000.
+	MaxNegative int
+	// RefreshQueue is how many background refreshes wait at most, before the oldest is dropped. Default:
+	// 1,024.
+	RefreshQueue int
+	// RefreshWorkers is how many background refreshes run at the same time. Default: 8.
+	RefreshWorkers int
+	// Fleet takes the background refreshes of kinds, so that one of a fleet's workers does each. It stays
+	// open when the cache closes. See Kind.Refresher. Default: this process does its own.
+	Fleet refresh.Fleet
+	// Now tells the time by which values expire, for tests; see package cachetest. It must not stand still
+	// for ever in one that waits. Default: the system's, read every 5 milliseconds.
+	Now func() time.Time
 	// Observer receives the cache's events. Default: none.
 	Observer *event.Observer
 	// Logger gets one line a minute at most while a store is failing, and nothing else. Default: silent.
@@ -71,6 +96,9 @@ func (o Options) resolve() (Options, error) {
 	}
 	if o.StoreTimeout == 0 {
 		o.StoreTimeout = DefaultStoreTimeout
+	}
+	if o.DegradedL1TTL <= 0 {
+		o.DegradedL1TTL = mirror.DefaultDegraded
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -106,7 +134,9 @@ func roomFor(prefix string, rule keyrule.Rule) error {
 
 // namespace returns what every final key of a prefix and version begins with. A colon in the prefix is
 // escaped, so that no two pairs share a namespace.
-func namespace(prefix string, version int) string {
-	prefix = strings.NewReplacer("%", "%25", ":", "%3A").Replace(prefix)
-	return prefix + ":" + strconv.Itoa(version) + ":"
+func namespace(prefix string, version int) string { return scope(prefix) + strconv.Itoa(version) + ":" }
+
+// scope returns what every final key of a prefix begins with, in all versions.
+func scope(prefix string) string {
+	return strings.NewReplacer("%", "%25", ":", "%3A").Replace(prefix) + ":"
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/strata-cache/strata/core/codec"
 	"github.com/strata-cache/strata/core/event"
@@ -16,7 +17,7 @@ func (s *Space) Put(ctx context.Context, key string, e *store.Entry) error {
 	if len(e.Tags) > MaxTags {
 		s.refused(ctx, s.name, s.layer, "tags")
 		s.takeBack(ctx, key)
-		return fmt.Errorf("cache: %d tags, at most %d are allowed", len(e.Tags), MaxTags)
+		return tooManyTags(e)
 	}
 	op, done := s.op(ctx, 1)
 	err := s.store.Set(op, key, e)
@@ -54,10 +55,56 @@ func (s *Space) write(ctx context.Context, key string, e *store.Entry) error {
 		return fmt.Errorf("cache: set: %w", err)
 	}
 	defer s.release(key)
-	if err := s.Put(ctx, key, e); err != nil {
+	_, err := s.put(ctx, []store.Item{{Key: key, Entry: e}})
+	if err != nil {
 		return fmt.Errorf("cache: set: %w", err)
 	}
 	return nil
+}
+
+// put stores what a writer has made, in place of what is there, and tells those who have copies or depend on
+// it. It returns the keys that were not stored. The keys are held.
+func (s *Space) put(ctx context.Context, items []store.Item) (failed []string, err error) {
+	stamp := s.mirror.Applied()
+	keys := make([]string, len(items))
+	for i, it := range items {
+		it.Entry.Stamp = stamp
+		keys[i] = it.Key
+	}
+	if s.log == nil {
+		failed, err = s.putMany(ctx, items)
+		s.changed(keys...)
+		return failed, err
+	}
+	change := store.Change{Items: make([]store.Invalidation, 0, len(items)), Set: make([]store.Item, 0, len(items))}
+	var errs []error
+	for _, it := range items {
+		inv := store.Invalidation{Kind: store.InvalidateKey, Name: it.Key}
+		if len(it.Entry.Tags) > MaxTags {
+			s.refused(ctx, s.name, s.layer, "tags")
+			failed = append(failed, it.Key)
+			errs = append(errs, tooManyTags(it.Entry))
+			change.Delete = append(change.Delete, it.Key)
+		} else {
+			inv.Token = it.Entry.Token()
+			change.Set = append(change.Set, it)
+		}
+		change.Items = append(change.Items, inv)
+	}
+	a, err := s.append(ctx, change)
+	if err != nil {
+		s.notStored(ctx, event.OpSet, err)
+		return keys, errors.Join(append(errs, err)...)
+	}
+	if a.Err != nil {
+		s.notStored(ctx, event.OpSet, a.Err)
+		errs = append(errs, a.Err)
+	}
+	return append(failed, a.Failed...), errors.Join(errs...)
+}
+
+func tooManyTags(e *store.Entry) error {
+	return fmt.Errorf("cache: %d tags, at most %d are allowed", len(e.Tags), MaxTags)
 }
 
 // Remove removes the final keys and returns how many were live. Loads of them that run meanwhile are not
@@ -66,12 +113,33 @@ func (s *Space) Remove(ctx context.Context, keys ...string) (n int, err error) {
 	if err := s.forget(ctx, keys...); err != nil {
 		return 0, fmt.Errorf("cache: delete: %w", err)
 	}
-	op, done := s.op(ctx, len(keys))
-	n, err = s.store.Delete(op, keys...)
-	done()
-	if err != nil {
-		s.storeFailed(ctx, event.OpDelete, err)
-		return n, fmt.Errorf("cache: delete: %w", err)
+	for batch := range slices.Chunk(keys, changeBatch) {
+		some, err := s.remove(ctx, batch)
+		n += some
+		if err != nil {
+			s.storeFailed(ctx, event.OpDelete, err)
+			return n, fmt.Errorf("cache: delete: %w", err)
+		}
 	}
 	return n, nil
+}
+
+// changeBatch is how many keys one record of the log names at most.
+const changeBatch = 1000
+
+func (s *Space) remove(ctx context.Context, keys []string) (n int, err error) {
+	for _, k := range keys {
+		if s.negatives.Delete(k) {
+			n++
+		}
+	}
+	if s.log != nil {
+		a, err := s.append(ctx, store.Change{Delete: keys, Items: itemsOf(store.InvalidateKey, keys)})
+		return n + a.Deleted, err
+	}
+	op, done := s.op(ctx, len(keys))
+	some, err := s.store.Delete(op, keys...)
+	done()
+	s.changed(keys...)
+	return n + some, err
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/strata-cache/strata/core/event"
+	"github.com/strata-cache/strata/core/guard/mirror"
 	"github.com/strata-cache/strata/core/store"
 )
 
@@ -27,16 +28,34 @@ func Get[V any](ctx context.Context, c *Cache, key string) (V, error) {
 	buf.b, err = s.opts.Key.Append(append(buf.b[:0], s.prefix...), key)
 	if err != nil {
 		s.rejected(ctx, "", err)
-		s.reportGet(ctx, key, event.OutcomeRejected, nil, start, false)
+		s.reportGet(ctx, key, event.OutcomeRejected, look{}, start, false)
 		return *new(V), err
 	}
-	e := s.Lookup(ctx, buf.b)
-	v, outcome, err := serve(ctx, s, typeOf[V](c.engine), key, e, s.clock.Now())
-	s.reportGet(ctx, key, outcome, e, start, false)
-	if outcome == event.OutcomeNegative {
-		err = ErrNotFound
+	l := s.glance(ctx, buf.b)
+	v, outcome, err := serve(ctx, s, typeOf[V](c.engine), key, l, s.clock.Now())
+	if outcome == event.OutcomeMiss && s.negative(string(buf.b)) != nil {
+		outcome, err = event.OutcomeNegative, ErrNotFound
 	}
+	if notes(ctx) {
+		s.note(ctx, string(buf.b), l.entry, false)
+	}
+	s.reportGet(ctx, key, outcome, l, start, false)
 	return v, err
+}
+
+// glance is lookup by a key that stays the caller's, which asks the store only where this process has no
+// answer.
+func (s *Space) glance(ctx context.Context, key []byte) look {
+	if s.peek != nil && !s.disabled(ctx) {
+		e := s.peek(key)
+		switch {
+		case e == nil && s.local:
+			return look{}
+		case e != nil && e.CheckedAt(s.mirror.Current()) && (s.local || e.IsFresh(s.clock.Now())):
+			return look{entry: e, tier: 1}
+		}
+	}
+	return s.lookup(ctx, string(key))
 }
 
 // GetOr returns the value under key, or fallback where Get would return an error.
@@ -57,13 +76,14 @@ func GetMany[V any](ctx context.Context, c *Cache, keys ...string) (map[string]V
 	if err != nil {
 		return nil, err
 	}
-	entries, _ := s.lookupMany(ctx, final)
+	looks := s.lookupMany(ctx, final)
 	types, now := typeOf[V](c.engine), s.clock.Now()
 	found := make(map[string]V, len(keys))
-	for i, e := range entries {
-		if v, _, err := serve(ctx, s, types, keys[i], e, now); err == nil {
+	for i, l := range looks {
+		if v, _, err := serve(ctx, s, types, keys[i], l, now); err == nil {
 			found[keys[i]] = v
 		}
+		s.note(ctx, final[i], l.entry, false)
 	}
 	s.reportMany(ctx, event.OpGet, len(found), len(keys), start, nil)
 	return found, nil
@@ -105,7 +125,7 @@ func (c *Cache) TTL(ctx context.Context, key string) (time.Duration, error) {
 	case e.Fresh == 0:
 		return Forever, nil
 	default:
-		return time.Duration(max(1, e.Fresh-time.Now().UnixMilli())) * time.Millisecond, nil
+		return time.Duration(max(1, e.Fresh-c.clock.milli())) * time.Millisecond, nil
 	}
 }
 
@@ -116,11 +136,14 @@ func (s *Space) entryOf(ctx context.Context, key string) (*store.Entry, string, 
 	if err != nil {
 		return nil, "", err
 	}
+	if s.disabled(ctx) {
+		return nil, final, ErrMiss
+	}
 	op, done := s.op(ctx, 1)
-	e, err := s.store.Get(op, final)
+	e, err := s.get(op, final)
 	done()
 	switch {
-	case err == nil && e.IsFresh(time.Now().UnixMilli()) && e.Flags&store.FlagNegative == 0:
+	case err == nil && e.IsFresh(s.clock.milli()) && e.Flags&store.FlagNegative == 0 && s.judge(final, e, s.local) == mirror.Valid:
 		return e, final, nil
 	case err == nil || errors.Is(err, store.ErrMiss):
 		return nil, final, ErrMiss
@@ -132,30 +155,54 @@ func (s *Space) entryOf(ctx context.Context, key string) (*store.Entry, string, 
 	return nil, final, fmt.Errorf("cache: get: %w", err)
 }
 
-// lookupMany returns one entry, or nil, for each final key. hung is as for lookup.
-func (s *Space) lookupMany(ctx context.Context, keys []string) (entries []*store.Entry, hung bool) {
-	b, ok := s.store.(store.Batcher)
-	if ok && len(keys) > 0 {
-		op, done := s.op(ctx, len(keys))
-		entries, err := b.GetMany(op, keys)
-		done()
-		switch {
-		case err == nil:
-		case errors.Is(err, store.ErrCorrupt):
-			s.corrupt(ctx, s.name, "", err)
+// lookupMany is lookup for many final keys, in one round trip where the store can do that.
+func (s *Space) lookupMany(ctx context.Context, keys []string) []look {
+	looks := make([]look, len(keys))
+	if len(keys) == 0 || s.disabled(ctx) {
+		return looks
+	}
+	b, ok := store.As[store.Batcher](s.store)
+	if !ok && s.front == nil {
+		for i := range keys {
+			if looks[i] = s.lookup(ctx, keys[i]); looks[i].hung {
+				for j := range looks {
+					looks[j].hung = true
+				}
+				break
+			}
+		}
+		return looks
+	}
+	op, done := s.op(ctx, len(keys))
+	defer done()
+	s.awaitSync(op)
+	var entries []*store.Entry
+	var err error
+	if s.front != nil {
+		entries, err = s.front.GetManyValid(op, keys, s.usable)
+	} else {
+		entries, err = b.GetMany(op, keys)
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, store.ErrCorrupt):
+		s.corrupt(ctx, s.name, "", err)
+	default:
+		s.storeFailed(ctx, event.OpGet, err)
+	}
+	hung := timedOut(err)
+	for i := range looks {
+		looks[i].hung = hung
+		if i >= len(entries) || entries[i] == nil {
+			continue
+		}
+		switch v := s.judge(keys[i], entries[i], s.local || s.front != nil); v {
+		case mirror.Invalid:
 		default:
-			s.storeFailed(ctx, event.OpGet, err)
+			looks[i].entry, looks[i].expired = entries[i], v == mirror.Stale
 		}
-		if len(entries) != len(keys) {
-			entries = make([]*store.Entry, len(keys))
-		}
-		return entries, timedOut(err)
 	}
-	entries = make([]*store.Entry, len(keys))
-	for i := 0; i < len(keys) && !hung; i++ {
-		entries[i], hung = s.lookup(ctx, keys[i])
-	}
-	return entries, hung
+	return looks
 }
 
 // verbKeys returns the final keys of users' keys, in order.
@@ -176,7 +223,7 @@ func (s *Space) verbKeys(ctx context.Context, keys []string) ([]string, error) {
 // A look-up that goes on to wait or load is timed from there on, see startWaiting.
 func (s *Space) startTimer() (start time.Time) {
 	o := s.opts.Observer
-	if o == nil || o.Call == nil || s.borrower != nil && rand.Uint32()%event.TimedHits != 0 {
+	if o == nil || o.Call == nil || s.local && rand.Uint32()%event.TimedHits != 0 {
 		return start
 	}
 	return time.Now()
@@ -191,7 +238,7 @@ func (s *Space) startWaiting(start time.Time) time.Time {
 	return start
 }
 
-func (s *Space) reportGet(ctx context.Context, key string, outcome event.Outcome, e *store.Entry, start time.Time, coalesced bool) {
+func (s *Space) reportGet(ctx context.Context, key string, outcome event.Outcome, l look, start time.Time, coalesced bool) {
 	o := s.opts.Observer
 	if o == nil || o.Call == nil {
 		return
@@ -200,7 +247,8 @@ func (s *Space) reportGet(ctx context.Context, key string, outcome event.Outcome
 		Cache: s.opts.Name, Kind: s.name, Key: key, Layer: s.layer,
 		Op: event.OpGet, Outcome: outcome, Coalesced: coalesced,
 	}
-	if e != nil && outcome != event.OutcomeMiss {
+	if e := l.entry; e != nil && outcome != event.OutcomeMiss {
+		call.Tier = l.tier
 		call.Age = time.Duration(max(0, s.clock.Now()-e.Created)) * time.Millisecond
 	}
 	if !start.IsZero() {

@@ -17,7 +17,7 @@ import (
 // meanwhile may be missing, appear, or appear twice. After an error the sequence ends.
 func (c *Cache) Keys(ctx context.Context, pattern string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		scanner, ok := c.store.(store.Scanner)
+		scanner, ok := store.As[store.Scanner](c.store)
 		if !ok {
 			yield("", c.unsupported("keys", "store.Scanner"))
 			return
@@ -52,10 +52,13 @@ func (c *Cache) DeletePattern(ctx context.Context, pattern string) (removed int,
 	}
 	start, seen := time.Now(), 0
 	defer func() { c.verbs.reportMany(ctx, event.OpDelete, removed, seen, start, err) }()
-	c.flights.ForgetFunc(func(key string) bool {
+	ours := func(key string) bool {
 		user, ok := strings.CutPrefix(key, c.verbs.prefix)
 		return ok && glob.match(user)
-	})
+	}
+	c.flights.ForgetFunc(ours)
+	removed = c.negatives.DeleteFunc(ours)
+	seen = removed
 	var batch []string
 	flush := func() error {
 		n, err := c.verbs.Remove(ctx, batch...)

@@ -79,12 +79,20 @@ func (s *Space) writeMany(ctx context.Context, items []store.Item) (failed []str
 		return keys, fmt.Errorf("cache: set: %w", err)
 	}
 	defer s.release(keys...)
-	return s.putMany(ctx, items)
+	var errs []error
+	for batch := range slices.Chunk(items, changeBatch) {
+		some, err := s.put(ctx, batch)
+		failed, errs = append(failed, some...), append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return failed, fmt.Errorf("cache: set: %w", err)
+	}
+	return failed, nil
 }
 
 // putMany is Put for many entries. It returns the keys that were not stored.
 func (s *Space) putMany(ctx context.Context, items []store.Item) (failed []string, err error) {
-	b, batch := s.store.(store.Batcher)
+	b, batch := store.As[store.Batcher](s.store)
 	var errs []error
 	keep := items[:0:0]
 	for _, it := range items {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/strata-cache/strata/core/event"
+	"github.com/strata-cache/strata/core/guard/mirror"
 	"github.com/strata-cache/strata/core/store"
 )
 
@@ -72,34 +73,81 @@ func (s *Space) FinishKey(buf []byte) ([]byte, error) { return s.opts.Key.Finish
 func (s *Space) Now() int64 { return s.clock.Now() }
 
 // InProcess reports whether look-ups stay in this process, and so cost next to nothing.
-func (s *Space) InProcess() bool { return s.borrower != nil }
+func (s *Space) InProcess() bool { return s.local }
 
-// Lookup returns the live entry under the final key, fresh or stale, or nil. A store that fails is
-// reported and is a miss. key is not kept.
+// Lookup returns the live entry under the final key, fresh or past its TTL, or nil. What was invalidated is
+// not returned, nor is what was expired. A store that fails is reported and is a miss. key is not kept.
 func (s *Space) Lookup(ctx context.Context, key []byte) *store.Entry {
-	if s.borrower != nil {
-		return s.borrower.GetBorrowed(key)
+	if s.disabled(ctx) {
+		return nil
 	}
-	e, _ := s.lookup(ctx, string(key))
-	return e
+	if s.peek != nil {
+		e := s.peek(key)
+		switch {
+		case e == nil && s.local:
+			return nil
+		case e != nil && e.CheckedAt(s.mirror.Current()) && (s.local || e.IsFresh(s.clock.Now())):
+			return e
+		}
+	}
+	l := s.lookup(ctx, string(key))
+	if l.expired {
+		return nil
+	}
+	return l.entry
 }
 
-// lookup is Lookup by a string. hung says that the store did not answer in time: the call has spent what
-// a call may spend on it.
-func (s *Space) lookup(ctx context.Context, key string) (e *store.Entry, hung bool) {
+// look is what a look-up has come to.
+type look struct {
+	entry *store.Entry // live and not invalidated; nil on a miss
+	// expired says that a tag of the entry was expired: it is stale, whatever its times say.
+	expired bool
+	tier    int // where it was found, from 1; 0 where that is not known
+	// hung says that the store did not answer in time: the call has spent what a call may spend on it.
+	hung bool
+}
+
+// fresh reports whether what was found may be served without more.
+func (l *look) fresh(now int64) bool { return l.entry != nil && !l.expired && l.entry.IsFresh(now) }
+
+// lookup is Lookup by a string, expired entries included.
+func (s *Space) lookup(ctx context.Context, key string) (l look) {
+	if s.disabled(ctx) {
+		return look{}
+	}
 	op, done := s.op(ctx, 1)
-	e, err := s.store.Get(op, key)
-	done()
+	defer done()
+	s.awaitSync(op)
+	var err error
+	if s.front != nil {
+		l.entry, l.tier, err = s.front.GetValid(op, key, s.usable)
+	} else {
+		l.entry, err = s.get(op, key)
+	}
 	switch {
 	case err == nil:
-		return e, false
+		l.expired = s.judge(key, l.entry, true) == mirror.Stale
+		return l
 	case errors.Is(err, store.ErrMiss):
 	case errors.Is(err, store.ErrCorrupt):
 		s.corrupt(ctx, s.name, key, err)
 	default:
 		s.storeFailed(ctx, event.OpGet, err)
 	}
-	return nil, timedOut(err)
+	return look{hung: timedOut(err)}
+}
+
+// get returns the entry under the final key, if it counts.
+func (s *Space) get(ctx context.Context, key string) (*store.Entry, error) {
+	if s.front != nil {
+		e, _, err := s.front.GetValid(ctx, key, s.usable)
+		return e, err
+	}
+	e, err := s.store.Get(ctx, key)
+	if err == nil && !s.usable(key, e) {
+		return nil, store.ErrMiss
+	}
+	return e, err
 }
 
 // timedOut reports whether a store has not answered in time, by its own clock or the caller's.

@@ -10,7 +10,7 @@ import (
 // Touch gives the entry under the final key other instants, if it still is the one that the caller has
 // seen, and reports whether it did. A store that cannot compare and set does nothing.
 func (s *Space) Touch(ctx context.Context, key string, seen *store.Entry, t store.Times) bool {
-	toucher, ok := s.store.(store.Toucher)
+	toucher, ok := store.As[store.Toucher](s.store)
 	if !ok {
 		return false
 	}

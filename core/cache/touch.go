@@ -51,7 +51,7 @@ func outlives(e *store.Entry) time.Duration {
 }
 
 func (c *Cache) touch(ctx context.Context, key string, ttl time.Duration) (bool, error) {
-	toucher, ok := c.store.(store.Toucher)
+	toucher, ok := store.As[store.Toucher](c.store)
 	if !ok {
 		return false, c.unsupported("touch", "store.Toucher")
 	}
@@ -63,7 +63,7 @@ func (c *Cache) touch(ctx context.Context, key string, ttl time.Duration) (bool,
 		if err != nil {
 			return false, err
 		}
-		now := time.Now().UnixMilli()
+		now := c.clock.milli()
 		times := store.Times{Created: e.Created, Fresh: now, Gone: now}
 		if ttl > 0 {
 			times = lifetime(now, ttl, 0, outlives(e))
@@ -77,8 +77,23 @@ func (c *Cache) touch(ctx context.Context, key string, ttl time.Duration) (bool,
 			return false, fmt.Errorf("cache: touch: %w", err)
 		}
 		if done {
-			return true, nil
+			return true, c.touched(ctx, final, ttl)
 		}
 	}
 	return false, fmt.Errorf("cache: touch: %w", errContended)
+}
+
+// touched tells those who have copies of the value that its lifetime has changed, or that it is gone.
+func (c *Cache) touched(ctx context.Context, final string, ttl time.Duration) error {
+	kind := store.DropKey
+	if ttl < 0 {
+		kind = store.InvalidateKey
+	}
+	if c.log == nil {
+		if ttl < 0 {
+			c.changed(final)
+		}
+		return nil
+	}
+	return c.invalidate(ctx, event.OpTouch, store.Change{Items: itemsOf(kind, []string{final})})
 }

@@ -34,7 +34,7 @@ func (c *Cache) bump(ctx context.Context, key string, delta int) (version int, e
 	if version < 0 {
 		return c.version, fmt.Errorf("cache: bump version: %d is negative", version)
 	}
-	toucher, ok := c.store.(store.Toucher)
+	toucher, ok := store.As[store.Toucher](c.store)
 	if !ok {
 		return c.version, c.unsupported("bump version", "store.Toucher")
 	}
@@ -55,7 +55,7 @@ func (c *Cache) bump(ctx context.Context, key string, delta int) (version int, e
 		if err != nil {
 			return c.version, err
 		}
-		if err := c.verbs.Put(ctx, target, e.WithTimes(e.Times)); err != nil {
+		if _, err := c.verbs.put(ctx, []store.Item{{Key: target, Entry: e.WithTimes(e.Times)}}); err != nil {
 			return c.version, fmt.Errorf("cache: bump version: %w", err)
 		}
 		// Removing by compare-and-set: a value written meanwhile must move too, or it would be lost.
@@ -67,7 +67,7 @@ func (c *Cache) bump(ctx context.Context, key string, delta int) (version int, e
 			return c.version, fmt.Errorf("cache: bump version: %w", err)
 		}
 		if removed {
-			return version, nil
+			return version, c.touched(ctx, source, -1)
 		}
 	}
 	return c.version, fmt.Errorf("cache: bump version: %w", errContended)

@@ -46,7 +46,7 @@ func verbEntry[V any](c *Cache, v V, call call, jitter bool) (*store.Entry, erro
 	if jitter && e.Flags&store.FlagCounter == 0 {
 		ttl = c.opts.Policy.jittered(ttl)
 	}
-	e.Times = lifetime(time.Now().UnixMilli(), ttl, call.refresh, 0)
+	e.Times = lifetime(c.clock.milli(), ttl, call.refresh, 0)
 	e.Tags, e.Priority = call.tags, c.opts.Policy.Priority
 	if e.Flags&store.FlagCounter != 0 {
 		e.Refresh = 0

@@ -12,6 +12,7 @@ import (
 	"github.com/strata-cache/strata/core/cache"
 	"github.com/strata-cache/strata/core/event"
 	"github.com/strata-cache/strata/core/guard/flight"
+	"github.com/strata-cache/strata/core/store"
 )
 
 // Handler is what a page cache stands in front of. An error says that the response is not what the client
@@ -92,6 +93,9 @@ func (p *Cache) cached(w http.ResponseWriter, r *http.Request, q request, next H
 			p.hit(w, r, &q, run.found.page, start)
 			return nil
 		}
+		if run.looks == 0 && p.space.Disabled(ctx) {
+			return p.past(w, r, forwardBypass, "disabled", next)
+		}
 		if r.Method == http.MethodHead || q.ranged || run.lost >= lostFlights || run.looks >= lookAgain {
 			return run.alone()
 		}
@@ -136,6 +140,9 @@ type run struct {
 
 	ctl       *control
 	flight    cache.Flight
+	turn      *cache.Turn // to make the page, among all processes
+	turnKey   string
+	deps      *cache.Dependencies // what the handler reads from the cache
 	cancel    context.CancelCauseFunc
 	streaming atomic.Bool
 	released  atomic.Bool
@@ -251,8 +258,22 @@ func (run *run) takeOff(f cache.Flight, lctx context.Context, buf *keyBuf, start
 			return hit, nil
 		}
 	}
-	run.flight, leads = f, true
+	turn, state := p.space.Turn(lctx, run.key, nil, p.opts.HardTimeout, run.answers)
+	if state == cache.TurnFound {
+		f.Finish(outcomeLook, nil)
+		return false, nil
+	}
+	run.flight, run.turn, run.turnKey, leads = f, turn, run.key, true
+	if state == cache.TurnFailed {
+		run.giveUp() // as in the other process: nobody else waits for it
+	}
 	return true, run.lead(lctx)
+}
+
+// answers reports whether an entry that another process has stored is of use to this request.
+func (run *run) answers(e *store.Entry) bool {
+	pg, x, err := open(e)
+	return err == nil && (x != nil || run.p.serves(pg, &run.q, run.p.space.Now()))
 }
 
 // mayShare reports whether a page that another request's run has made answers this one: it is the same
@@ -281,8 +302,10 @@ func (run *run) shared(pg *page) {
 
 // lead runs the handler for this request and for those who join, and stores its response.
 func (run *run) lead(lctx context.Context) error {
-	defer run.release(outcomeLost) // where nothing else has told them, for whatever reason
 	p := run.p
+	// Where nothing else has told those who wait, for whatever reason.
+	defer run.turn.End(context.WithoutCancel(run.r.Context()), false, 0)
+	defer run.release(outcomeLost)
 	run.report(false)
 	run.ctl = newControl(p.site, run.primary, controlOf(run.r.Context()))
 	hctx, stop := run.context(lctx)
@@ -297,6 +320,7 @@ func (run *run) lead(lctx context.Context) error {
 		}
 		p.space.Loaded(run.r.Context(), time.Since(run.began), result)
 	}()
+	hctx, run.deps = p.space.Track(hctx)
 	r := p.visible(run.r.WithContext(hctx))
 	if run.q.conditional {
 		r = withoutConditions(r)
@@ -398,6 +422,9 @@ func (run *run) giveUp() {
 func (run *run) mark() {
 	if d := run.p.opts.HitForMiss; d > 0 {
 		run.p.marks.set(run.flightKey, run.p.space.Now()+d.Milliseconds())
+		if run.turn != nil {
+			run.turn.End(context.WithoutCancel(run.r.Context()), true, d)
+		}
 	}
 }
 

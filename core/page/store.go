@@ -3,6 +3,7 @@ package page
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +25,15 @@ func (run *run) store(pg *page, v *verdict) *outcome {
 		Schema:   payloadSchema,
 		LoadCost: end.Sub(run.began),
 		Priority: run.p.policy.Priority,
-		Tags:     run.ctl.labels(),
+		Tags:     slices.Compact(slices.Sorted(slices.Values(run.ctl.labels()))),
+		Stamp:    run.turn.Stamp(),
+	}
+	if run.deps != nil && !run.deps.Empty() {
+		run.deps.Inherit(e, end.UnixMilli())
+		if e.Fresh != pg.fresh {
+			pg.fresh = e.Fresh
+			e.Gone, e.Value = e.Fresh, encodePage(pg)
+		}
 	}
 	// The page of the entry is decoded anew: it must not hold on to the recorder's buffer.
 	stored, err := decodePage(e.Value)
@@ -56,7 +65,13 @@ func (run *run) store(pg *page, v *verdict) *outcome {
 func (run *run) put(ctx context.Context, key string, e *store.Entry) bool {
 	space := run.p.space
 	var err error
-	counts := run.flight.Commit(func() { err = space.Put(ctx, key, e) })
+	counts := run.flight.Commit(func() {
+		if key == run.turnKey {
+			err = run.turn.Keep(ctx, key, e)
+		} else {
+			err = space.Keep(ctx, key, e)
+		}
+	})
 	if counts && err == nil && run.flight.Forgotten() {
 		_, _ = space.Remove(ctx, key) // the remover may have been in a hurry; a failure is reported
 		counts = false
@@ -73,7 +88,7 @@ func (run *run) put(ctx context.Context, key string, e *store.Entry) bool {
 func (run *run) storeFirst(ctx context.Context, pg *page, e *store.Entry, names []string) *outcome {
 	x := &index{generation: rand.Uint64(), vary: names}
 	key, d, err := run.variantKey(x)
-	if err != nil || run.flight.Forgotten() || run.p.space.Put(ctx, key, e) != nil {
+	if err != nil || run.flight.Forgotten() || run.p.space.Keep(ctx, key, e) != nil {
 		return run.unindexed(pg, x, d)
 	}
 	if !run.put(ctx, run.key, run.indexEntry(x, e)) {
@@ -138,7 +153,7 @@ func (run *run) variantKey(x *index) (string, digest, error) {
 
 // indexEntry returns the entry of an index that lives longer than the variant e.
 func (run *run) indexEntry(x *index, variant *store.Entry) *store.Entry {
-	e := &store.Entry{Value: encodeIndex(x), Schema: payloadSchema, Priority: variant.Priority}
+	e := &store.Entry{Value: encodeIndex(x), Schema: payloadSchema, Priority: variant.Priority, Stamp: variant.Stamp}
 	e.MemoSize = len(e.Value) + 128
 	e.SetMemo(x)
 	e.Times = indexTimes(variant.Created, variant.Gone)

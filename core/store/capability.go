@@ -6,10 +6,14 @@ import "context"
 // C is one of the optional interfaces of this package.
 func As[C any](s Store) (c C, ok bool) {
 	if composite, is := s.(Composite); is {
-		ok = composite.Capability(&c)
-		return c, ok
+		return ofComposite[C](composite)
 	}
 	c, ok = s.(C)
+	return c, ok
+}
+
+func ofComposite[C any](s Composite) (c C, ok bool) {
+	ok = s.Capability(&c)
 	return c, ok
 }
 

@@ -14,7 +14,8 @@ type Entry struct {
 	// Value is the encoded payload.
 	Value []byte
 	Times
-	memo atomic.Pointer[any] // here because a hit reads it together with Times
+	memo    atomic.Pointer[any] // here because a hit reads it together with Times
+	checked atomic.Pointer[Check]
 	// Stamp is the position of the invalidation log that the node had applied when the load of this
 	// value began. Zero where no log is in use.
 	Stamp Position
@@ -64,7 +65,18 @@ func (e *Entry) SetMemo(v any) { e.SetMemoAt(&v) }
 // beside it in memory, readers are spared a cache miss.
 func (e *Entry) SetMemoAt(v *any) { e.memo.CompareAndSwap(nil, v) }
 
-// WithTimes returns a copy of e with other instants. The value is shared, the memo is not.
+// Check is one state of what a process knows about invalidations: a new one is made with each that it
+// learns of. Only its address counts.
+type Check struct{ _ byte }
+
+// CheckedAt reports whether the entry was found valid in the state c. It then still is.
+func (e *Entry) CheckedAt(c *Check) bool { return e.checked.Load() == c }
+
+// SetChecked notes that the entry was found valid in the state c.
+func (e *Entry) SetChecked(c *Check) { e.checked.Store(c) }
+
+// WithTimes returns a copy of e with other instants. The value is shared; the memo, and where the entry was
+// found valid, are not.
 func (e *Entry) WithTimes(t Times) *Entry {
 	return &Entry{
 		Value: e.Value, Times: t, Stamp: e.Stamp, Schema: e.Schema, LoadCost: e.LoadCost,

@@ -144,7 +144,7 @@ func TestWithTimesCopiesEverythingButTheMemo(t *testing.T) {
 		switch field := v.Type().Field(i); {
 		case field.IsExported():
 			fill(t, v.Field(i), 1+10*i)
-		case field.Name != "memo":
+		case field.Name != "memo" && field.Name != "checked":
 			t.Errorf("the test does not know what WithTimes should do with %s", field.Name)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"time"
 )
 
@@ -41,7 +42,7 @@ type Change struct {
 	// Items are what is recorded. Without any, nothing is recorded.
 	Items []Invalidation
 	// Set are entries that are stored after the record was written, in place of what is there; leases on
-	// their keys end. Their Stamp is usually the Token of an item.
+	// their keys end. Their Token is usually that of an item.
 	Set []Item
 	// Add, where given, is stored only if there is no fresh entry under its key, before the record. Where it
 	// is not stored, nothing is recorded either.
@@ -77,9 +78,9 @@ type Invalidation struct {
 	Kind InvalidationKind
 	// Name is the key, the tag or the prefix that it is about, in full.
 	Name string
-	// Token is, of InvalidateKey, the Stamp of the entry that was stored together with the record and is
+	// Token is, of InvalidateKey, the Token of the entry that was stored together with the record and is
 	// not meant by it; zero where there is none. Of holds it tells one from another.
-	Token Position
+	Token Token
 	// For is how long a hold lasts, from when it is read.
 	For time.Duration
 }
@@ -113,20 +114,29 @@ const (
 	ReleaseTag
 )
 
-// tokenBit tells a token from a position: no server's clock comes that far.
-const tokenBit = 1 << 63
+// Token tells one write, or one hold, from another.
+type Token [16]byte
 
-// NewToken returns a random Position that stands for a record which is not written yet: an entry stored
-// together with an InvalidateKey item bears the item's token as its Stamp. Its age is that of the record
-// which names the token.
-func NewToken() Position {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // it never fails
-	return Position{Time: binary.BigEndian.Uint64(b[:]) | tokenBit, Seq: binary.BigEndian.Uint64(b[8:])}
+// NewToken returns a random token.
+func NewToken() (t Token) {
+	_, _ = rand.Read(t[:]) // it never fails
+	return t
 }
 
-// IsToken reports whether p was made by NewToken, and is no place in a log by itself.
-func (p Position) IsToken() bool { return p.Time&tokenBit != 0 }
+// IsZero reports whether t is the zero token, which stands for none.
+func (t Token) IsZero() bool { return t == Token{} }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Token returns what tells e from other entries under its key: it is the same for every copy of e, whatever
+// became of its Refresh, Fresh and Gone.
+func (e *Entry) Token() (t Token) {
+	be := binary.BigEndian
+	be.PutUint64(t[:], uint64(e.Created))
+	be.PutUint32(t[8:], uint32(e.Flags)<<16^uint32(len(e.Value)))
+	be.PutUint32(t[12:], crc32.Checksum(e.Value, castagnoli))
+	return t
+}
 
 // IsZero reports whether p is the zero position.
 func (p Position) IsZero() bool { return p == Position{} }

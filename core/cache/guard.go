@@ -1,0 +1,80 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/strata-cache/strata/core/event"
+	"github.com/strata-cache/strata/core/guard/lease"
+	"github.com/strata-cache/strata/core/guard/mirror"
+	"github.com/strata-cache/strata/core/guard/negative"
+	"github.com/strata-cache/strata/core/guard/refresh"
+	"github.com/strata-cache/strata/core/store"
+)
+
+// closeWait is how long background refreshes that run have to end when the cache is closed.
+const closeWait = 5 * time.Second
+
+// guard makes the guards of a cache, as far as its store can carry them.
+func (e *engine) guard() error {
+	var err error
+	if e.negatives, err = negative.New(negative.Options{MaxKeys: e.opts.MaxNegative, Now: e.clock.Now}); err != nil {
+		return fmt.Errorf("cache: Options.MaxNegative: %w", err)
+	}
+	if e.queue, err = refresh.New(refresh.Options{
+		Capacity: e.opts.RefreshQueue, Workers: e.opts.RefreshWorkers, Fleet: e.opts.Fleet, Observer: e.refreshed,
+	}); err != nil {
+		return fmt.Errorf("cache: Options.RefreshQueue: %w", err)
+	}
+	leaser, grants := store.As[store.Leaser](e.store)
+	if e.opts.Policy.Coalesce == Fleet && !grants {
+		return e.unsupported("Policy.Coalesce: Fleet", "store.Leaser")
+	}
+	if grants && e.opts.Policy.Coalesce != Process {
+		locker, _ := store.As[store.Locker](e.store)
+		e.leases, err = lease.New(leaser, lease.Options{TTL: e.opts.LeaseTTL, Locker: locker, Logger: e.opts.Logger})
+		if err != nil {
+			return fmt.Errorf("cache: Options.LeaseTTL: %w", err)
+		}
+	}
+	e.cohere()
+	return nil
+}
+
+func (e *engine) refreshed(r event.Refresh) {
+	if o := e.opts.Observer; o != nil && o.Refresh != nil {
+		r.Cache = e.opts.Name
+		o.Refresh(context.Background(), r)
+	}
+}
+
+func (e *engine) follow() {
+	e.follower = mirror.NewFollower(e.mirror, e.log, mirror.FollowOptions{
+		Heartbeat: e.opts.Heartbeat,
+		Logger:    e.opts.Logger,
+		Trimmed: func() {
+			if e.front != nil {
+				e.front.ClearFront("")
+			}
+		},
+		Notify: func(state event.LogState, err error) {
+			if o := e.opts.Observer; o != nil && o.Log != nil {
+				o.Log(event.Log{Cache: e.opts.Name, State: state, Err: err})
+			}
+		},
+	})
+}
+
+// unguard stops what the guards run in the background.
+func (e *engine) unguard() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
+	defer cancel()
+	_ = e.queue.Close(ctx) // what did not end in time is cancelled
+	if e.leases != nil {
+		_ = e.leases.Close()
+	}
+	if e.follower != nil {
+		_ = e.follower.Close()
+	}
+}

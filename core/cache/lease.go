@@ -1,0 +1,149 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/strata-cache/strata/core/event"
+	"github.com/strata-cache/strata/core/guard/lease"
+	"github.com/strata-cache/strata/core/guard/mirror"
+	"github.com/strata-cache/strata/core/guard/refresh"
+	"github.com/strata-cache/strata/core/store"
+)
+
+// Back-offs of a load that has ended without a value, for the processes that wait for it and those that come
+// next: long enough for none of them to repeat it at once, too short for anybody to notice a recovery late.
+const (
+	failedBackOff   = 200 * time.Millisecond
+	notFoundBackOff = 500 * time.Millisecond
+)
+
+// right is what a load may do with its result.
+type right struct {
+	// stamp is what this process knew of invalidations when the load began.
+	stamp store.Position
+	// held is the lease, where one was granted.
+	held *lease.Held
+	// none says that the result must not be stored: another one has the lease.
+	none bool
+	// frontOnly says that the shared store is out of reach: the result stays in this process.
+	frontOnly bool
+}
+
+// fleet reports whether loads are coalesced between processes.
+func (p *plan[V]) fleet() bool { return p.space.leases != nil && p.policy.Coalesce != Process }
+
+// lease takes the lease on the key, or waits for what its holder makes of it. done is true where there is
+// nothing to load any more.
+func (p *plan[V]) lease(ctx context.Context, r *right, seen look) (res loaded, err error, done bool) { //nolint:revive,staticcheck // the error is the result's, which may be none
+	if !p.fleet() || p.hung {
+		r.frontOnly = p.hung && p.space.front != nil
+		return res, nil, false
+	}
+	out, err := p.ask(ctx, seen)
+	switch {
+	case err != nil:
+		// The shared store does not answer. This process coalesces; what it loads stays in it.
+		if !errors.Is(err, lease.ErrClosed) {
+			p.space.storeFailed(ctx, event.OpGet, err)
+		}
+		p.hung = timedOut(err) && p.space.front == nil
+		r.frontOnly = true
+		return res, nil, false
+	case out.Status == lease.Granted:
+		r.held = out.Held
+		return res, nil, false
+	case out.Status == lease.Found:
+		return p.foundElsewhere(ctx, r, out.Entry)
+	case p.behind:
+		return res, refresh.ErrSkip, true
+	case out.Status == lease.Busy:
+		r.none = true
+		return res, nil, false
+	case out.Result == store.LeaseNotFound:
+		e := p.negative(nil, 0)
+		e.Stamp = r.stamp
+		p.space.keepNegative(p.key, e)
+		return loaded{entry: e, stamp: r.stamp, outcome: event.OutcomeNegative}, ErrNotFound, true
+	default:
+		if v, e, ok := p.rescue(p.space.detach(ctx), seen); ok {
+			return loaded{value: v, entry: e, stamp: e.Stamp, outcome: event.OutcomeStale}, nil, true
+		}
+		return loaded{stamp: r.stamp, outcome: event.OutcomeError}, ErrLoadFailed, true
+	}
+}
+
+func (p *plan[V]) ask(ctx context.Context, seen look) (lease.Outcome, error) {
+	if p.behind {
+		out, err := p.space.leases.TryAcquire(ctx, p.key, seen.entry)
+		if out.Status == lease.Found && !p.usable(out.Entry) {
+			out = lease.Outcome{} // it is renewed when it is asked for
+		}
+		return out, err
+	}
+	return p.space.leases.Acquire(ctx, p.key, seen.entry, p.policy.HardTimeout, p.usable)
+}
+
+// usable reports whether what another process has stored answers this load.
+func (p *plan[V]) usable(e *store.Entry) bool {
+	if p.space.judge(p.key, e, true) == mirror.Invalid || e.Flags&store.FlagNegative != 0 {
+		return false
+	}
+	_, err := p.types.decode(e)
+	return err == nil
+}
+
+// foundElsewhere answers with what another process has loaded.
+func (p *plan[V]) foundElsewhere(ctx context.Context, r *right, e *store.Entry) (loaded, error, bool) { //nolint:revive,staticcheck // as in lease
+	v, err := p.types.decode(e)
+	if err != nil {
+		r.none = true
+		return loaded{}, nil, false
+	}
+	if p.space.front != nil {
+		p.commit(ctx, func(context.Context) { _ = p.space.front.SetFront(p.key, e) })
+	}
+	return loaded{value: v, entry: e, stamp: e.Stamp, outcome: event.OutcomeMiss}, nil, true
+}
+
+// store stores what was loaded, as far as the load has a right to.
+func (r *right) store(ctx context.Context, s *Space, key string, e *store.Entry) bool {
+	switch {
+	case r.held != nil:
+		if len(e.Tags) > MaxTags {
+			return s.Put(ctx, key, e) == nil // refuses it
+		}
+		stored, err := r.held.Store(ctx, e)
+		switch {
+		case err != nil:
+			s.notStored(ctx, event.OpSet, err, key)
+			r.inFront(s, key, e)
+		case !stored:
+			s.refused(ctx, s.name, s.layer, "lease-lost")
+		}
+		return stored
+	case r.frontOnly:
+		r.inFront(s, key, e)
+		return false
+	default:
+		return s.putOrFront(ctx, key, e) == nil
+	}
+}
+
+// inFront keeps in this process what the shared store could not take.
+func (r *right) inFront(s *Space, key string, e *store.Entry) {
+	if s.front != nil && len(e.Tags) <= MaxTags {
+		_ = s.front.SetFront(key, e)
+	}
+}
+
+// end ends the lease without a value.
+func (r *right) end(ctx context.Context, s *Space, result store.LeaseResult, backOff time.Duration) {
+	if r.held == nil {
+		return
+	}
+	if err := r.held.Release(ctx, result, backOff); err != nil && !errors.Is(err, lease.ErrClosed) {
+		s.storeFailed(ctx, event.OpDelete, err)
+	}
+}
