@@ -356,7 +356,7 @@ func (p *plan[V]) stale(seen look) (v V, ok bool) {
 // rescue returns the stale value that may be served instead of a load's error. It looks again: what was
 // removed or invalidated while the load ran must not be served, not even now.
 func (p *plan[V]) rescue(ctx context.Context, seen look) (v V, e *store.Entry, ok bool) {
-	if seen.entry == nil || p.policy.StaleFor < 0 || p.hung {
+	if seen.entry == nil || p.policy.StaleFor < 0 || p.hung || p.behind {
 		return v, nil, false
 	}
 	l := p.space.lookup(ctx, p.key)
