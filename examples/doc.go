@@ -4,6 +4,7 @@
 //     Echo 5, one file each.
 //   - shop: a catalogue over a slow data source with all layers: pages, fragments, objects.
 //   - proxy: the page cache as a reverse proxy in front of any HTTP server.
+//   - worker: products that other processes renew than those that serve them.
 //
 // The tests in this folder build each program, run it as a process and ask it over HTTP; they do the same
 // with the program in README.md, and compile every other piece of Go in it.

@@ -48,7 +48,7 @@ var build = sync.OnceValues(func() (string, error) {
 	if bin, err = os.MkdirTemp("", "examples-"); err != nil {
 		return "", err
 	}
-	cmd := exec.Command("go", "build", "-o", bin+string(filepath.Separator), "./quickstart/...", "./shop", "./proxy")
+	cmd := exec.Command("go", "build", "-o", bin+string(filepath.Separator), "./quickstart/...", "./shop", "./proxy", "./worker")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
@@ -101,7 +101,14 @@ var listening = regexp.MustCompile(`listening on (http://127\.0\.0\.1:\d+)`)
 // start runs an example on a free port, and kills it when the test ends.
 func start(t *testing.T, name string, args ...string) *program {
 	t.Helper()
-	args = append([]string{"-listen", "127.0.0.1:0"}, args...)
+	p := launch(t, name, append([]string{"-listen", "127.0.0.1:0"}, args...)...)
+	p.url = p.await(listening)[1]
+	return p
+}
+
+// launch is start for a program that may not listen.
+func launch(t *testing.T, name string, args ...string) *program {
+	t.Helper()
 	p := &program{t: t, name: name, cmd: exec.Command(built(t, name), args...), ended: make(chan struct{}), changed: make(chan struct{})}
 	dieWithParent(p.cmd)
 	out, err := p.cmd.StderrPipe()
@@ -119,7 +126,6 @@ func start(t *testing.T, name string, args ...string) *program {
 			t.Logf("%s wrote:\n%s", p.name, strings.Join(p.log, "\n"))
 		}
 	})
-	p.url = p.await(listening)[1]
 	return p
 }
 

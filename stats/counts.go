@@ -20,8 +20,12 @@ type Lookups struct {
 	Misses   uint64 `json:"misses"`   // nothing to serve; a loader may have run
 	Errors   uint64 `json:"errors"`   // the store or the loader failed, and nothing stale was there
 	Rejected uint64 `json:"rejected"` // keys that the key rule refused
+	Filtered uint64 `json:"filtered"` // keys that a filter knows not to exist
+	Fallback uint64 `json:"fallback"` // simplified data served, while the value was being loaded
 	Unknown  uint64 `json:"unknown"`  // outcomes that this version does not know
 
+	// Tiers are the hits by the tier in which they were found.
+	Tiers Tiers `json:"tiers"`
 	// Coalesced are those of the above that waited for a load of another caller.
 	Coalesced uint64 `json:"coalesced"`
 	// HitTime is of hits and negative hits that did not wait for a load, OtherTime of all other
@@ -30,11 +34,19 @@ type Lookups struct {
 	OtherTime Timing `json:"other_time"`
 }
 
+// Tiers count hits by tier. Those of which the tier is not known are in none.
+type Tiers struct {
+	L1 uint64 `json:"l1"`
+	L2 uint64 `json:"l2"`
+	L3 uint64 `json:"l3"` // and any tier behind it
+}
+
 // Served is how many look-ups the cache answered: hits, negative and stale hits.
 func (l Lookups) Served() uint64 { return l.Hits + l.Negative + l.Stale }
 
-// Total is how many keys were looked up. Rejected keys are not among them.
-func (l Lookups) Total() uint64 { return l.Served() + l.Misses + l.Errors + l.Unknown }
+// Total is how many keys were looked up. Rejected and filtered keys are not among them: the cache was not
+// asked, and a flood of them says nothing about it.
+func (l Lookups) Total() uint64 { return l.Served() + l.Misses + l.Errors + l.Fallback + l.Unknown }
 
 // HitRate is Served divided by Total, from 0 to 1; 0 where nothing was looked up.
 func (l Lookups) HitRate() float64 {
@@ -68,22 +80,26 @@ func (t Timing) Mean() time.Duration {
 	return t.Total / time.Duration(t.Count)
 }
 
-// Writes count keys written or removed, and calls of Clear and Scan.
+// Writes count keys written or removed, and calls of Clear, Scan, Update, Lock and of those that invalidate
+// tags.
 type Writes struct {
-	Set     Write `json:"set"`
-	Add     Write `json:"add"`
-	Delete  Write `json:"delete"`
-	Touch   Write `json:"touch"`
-	Incr    Write `json:"incr"`
-	Clear   Write `json:"clear"`
-	Scan    Write `json:"scan"`
-	Unknown Write `json:"unknown"` // operations that this version does not know
+	Set        Write `json:"set"`
+	Add        Write `json:"add"`
+	Delete     Write `json:"delete"`
+	Touch      Write `json:"touch"`
+	Incr       Write `json:"incr"`
+	Clear      Write `json:"clear"`
+	Scan       Write `json:"scan"`
+	Invalidate Write `json:"invalidate"`
+	Update     Write `json:"update"`
+	Lock       Write `json:"lock"`
+	Unknown    Write `json:"unknown"` // operations that this version does not know
 }
 
 // Write is how writes of one operation ended.
 type Write struct {
 	Done   uint64 `json:"done"`
-	NoOp   uint64 `json:"noop"` // there was a value to Add already, or none to Delete, Touch or Incr
+	NoOp   uint64 `json:"noop"` // a value to Add or a Lock was there already, or none to Delete, Touch or Incr
 	Failed uint64 `json:"failed"`
 }
 
@@ -96,7 +112,10 @@ type Loads struct {
 	Timeout  uint64 `json:"timeout"`
 	Canceled uint64 `json:"canceled"` // the last waiter had left
 	Unknown  uint64 `json:"unknown"`  // results that this version does not know
-	// Time is the sum of what all of them took.
+	// Overload is how many loads were refused, because too many were running. They were not begun, and are
+	// in no sum.
+	Overload uint64 `json:"overload"`
+	// Time is the sum of what all the others took.
 	Time time.Duration `json:"time_ns"`
 }
 
@@ -118,10 +137,14 @@ func (c *Counts) fields() (counts []*uint64, times []*time.Duration) {
 	l, w, d := &c.Lookups, &c.Writes, &c.Loads
 	counts = []*uint64{
 		&l.Hits, &l.Negative, &l.Stale, &l.Misses, &l.Errors, &l.Rejected, &l.Unknown, &l.Coalesced,
+		&l.Filtered, &l.Fallback, &l.Tiers.L1, &l.Tiers.L2, &l.Tiers.L3,
 		&l.HitTime.Count, &l.OtherTime.Count,
-		&d.OK, &d.NotFound, &d.Error, &d.Panic, &d.Timeout, &d.Canceled, &d.Unknown,
+		&d.OK, &d.NotFound, &d.Error, &d.Panic, &d.Timeout, &d.Canceled, &d.Unknown, &d.Overload,
 	}
-	for _, op := range []*Write{&w.Set, &w.Add, &w.Delete, &w.Touch, &w.Incr, &w.Clear, &w.Scan, &w.Unknown} {
+	for _, op := range []*Write{
+		&w.Set, &w.Add, &w.Delete, &w.Touch, &w.Incr, &w.Clear, &w.Scan, &w.Invalidate, &w.Update, &w.Lock,
+		&w.Unknown,
+	} {
 		counts = append(counts, &op.Done, &op.NoOp, &op.Failed)
 	}
 	return counts, []*time.Duration{&l.HitTime.Total, &l.OtherTime.Total, &d.Time}

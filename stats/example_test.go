@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 
 	"github.com/strata-cache/strata/core/cache"
+	"github.com/strata-cache/strata/core/event"
 	"github.com/strata-cache/strata/core/store/memstore"
 	"github.com/strata-cache/strata/stats"
 )
@@ -49,6 +50,33 @@ func Example() {
 			s.Cache, s.Layer, s.Kind, s.Lookups.Hits, s.Lookups.Misses, s.Loads.Total(), s.Lookups.HitRate())
 	}
 	// Output: default object user: 2 hits, 2 misses, 2 loads, hit rate 0.50
+}
+
+// What a recorder is told, here by hand, about a cache of two tiers with a filter in front.
+func ExampleSnapshot() {
+	recorder, err := stats.New(stats.Options{})
+	if err != nil {
+		panic(err)
+	}
+	o, ctx := recorder.Observer(), context.Background()
+	o.Call(ctx, event.Call{Cache: "default", Kind: "user", Outcome: event.OutcomeHit, Tier: 1})
+	o.Call(ctx, event.Call{Cache: "default", Kind: "user", Outcome: event.OutcomeHit, Tier: 2})
+	o.Call(ctx, event.Call{Cache: "default", Kind: "user", Outcome: event.OutcomeFiltered})
+	o.Refresh(ctx, event.Refresh{Cache: "default", Kind: "user", State: event.RefreshQueued})
+	o.Log(event.Log{Cache: "default", State: event.LogSynced})
+	o.Filter(event.Filter{Name: "users", State: event.FilterReady, Keys: 900, Capacity: 1000})
+
+	s := recorder.Snapshot()
+	l := s.Total().Lookups
+	fmt.Println(l.Hits, "hits,", l.Tiers.L1, "of L1,", l.Tiers.L2, "of L2;", l.Filtered, "filtered")
+	fmt.Println(s.Count(stats.EventRefresh), "refresh event")
+	fmt.Println("log of", s.Logs[0].Cache, s.Logs[0].State)
+	fmt.Println("filter", s.Filters[0].Name, s.Filters[0].State, s.Filters[0].Keys, "of", s.Filters[0].Capacity)
+	// Output:
+	// 2 hits, 1 of L1, 1 of L2; 1 filtered
+	// 1 refresh event
+	// log of default synced
+	// filter users ready 900 of 1000
 }
 
 func ExampleSnapshot_Sub() {

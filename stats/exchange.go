@@ -97,7 +97,7 @@ func (x *Exchange) log(route string, status int, panicked bool, s Summary) {
 	if !opts.Logger.Enabled(ctx, opts.Level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 13)
+	attrs := make([]slog.Attr, 0, 16)
 	attrs = append(attrs,
 		slog.String("method", x.inner.Method),
 		slog.String("route", route),
@@ -112,6 +112,14 @@ func (x *Exchange) log(route string, status int, panicked bool, s Summary) {
 		slog.Duration("cache_time", s.CacheTime),
 		slog.Duration("load_time", s.LoadTime),
 	)
+	for _, rare := range []struct {
+		name string
+		n    int
+	}{{"filtered", s.Filtered}, {"fallback", s.Fallback}, {"overload", s.Overload}} {
+		if rare.n != 0 {
+			attrs = append(attrs, slog.Int(rare.name, rare.n))
+		}
+	}
 	if panicked {
 		attrs = append(attrs, slog.Bool("panic", true))
 	}

@@ -13,7 +13,8 @@ type MonitorOptions struct {
 	//
 	// Its attributes: method, route (the template that the router matched, empty where there is none; never
 	// the path), status, bytes (of the body, as the handler wrote them), duration, hits, negative, stale,
-	// misses, loads, cache_time, load_time, and panic where the handler did not return.
+	// misses, loads, cache_time, load_time; filtered, fallback and overload where there were any; and panic
+	// where the handler did not return.
 	Logger *slog.Logger
 	// Level is the level of the record. Default: slog.LevelInfo.
 	Level slog.Level

@@ -49,9 +49,12 @@ func TestRecordHoldsNoPath(t *testing.T) {
 	m := stats.NewMonitor(stats.MonitorOptions{Logger: logger, Level: slog.LevelWarn})
 	serve(m, httptest.NewRecorder(), get(t.Context()), "/{id}", func(w http.ResponseWriter, r *http.Request) {
 		o.Call(r.Context(), event.Call{Cache: "c", Key: "secret", Outcome: event.OutcomeHit})
+		o.Call(r.Context(), event.Call{Cache: "c", Key: "secret", Outcome: event.OutcomeFiltered})
+		o.Call(r.Context(), event.Call{Cache: "c", Key: "secret", Outcome: event.OutcomeFallback})
+		o.Load(r.Context(), event.Load{Cache: "c", Key: "secret", Result: event.LoadOverload})
 		io.WriteString(w, "hello")
 	})
-	want := "level=WARN msg=request method=GET route=/{id} status=200 bytes=5 hits=1 negative=0 stale=0 misses=0 loads=0\n"
+	want := "level=WARN msg=request method=GET route=/{id} status=200 bytes=5 hits=1 negative=0 stale=0 misses=0 loads=0 filtered=1 fallback=1 overload=1\n"
 	if out.String() != want {
 		t.Errorf("got  %swant %s", out, want)
 	}

@@ -29,14 +29,21 @@ func hit(kind string) event.Call {
 func TestEveryEventIsCounted(t *testing.T) {
 	r := newRecorder(t, stats.Options{})
 	o, ctx := r.Observer(), context.Background()
-	for outcome := range event.Outcome(9) { // two of them unknown
+	for outcome := range event.Outcome(11) { // two of them unknown
 		for range outcome + 1 {
 			o.Call(ctx, event.Call{Cache: "c", Kind: "k", Outcome: outcome})
 		}
 	}
 	o.Call(ctx, event.Call{Cache: "c", Kind: "k", Hits: 5, Misses: 2, Outcome: event.OutcomeMiss, Took: time.Second})
 	o.Call(ctx, event.Call{Cache: "c", Kind: "k", Outcome: event.OutcomeMiss, Coalesced: true})
-	for op := event.OpSet; op < 10; op++ { // two of them unknown
+	for tier, n := range map[int]int{-1: 1, 1: 1, 2: 2, 3: 4, 4: 8} {
+		for range n {
+			o.Call(ctx, event.Call{Cache: "c", Kind: "k", Outcome: event.OutcomeHit, Tier: tier})
+		}
+	}
+	o.Call(ctx, event.Call{Cache: "c", Kind: "k", Outcome: event.OutcomeNegative, Tier: 2})
+	o.Call(ctx, event.Call{Cache: "c", Kind: "k", Hits: 16, Misses: 1, Outcome: event.OutcomeHit, Tier: 2})
+	for op := event.OpSet; op < 13; op++ { // two of them unknown
 		o.Call(ctx, event.Call{Cache: "c", Kind: "k", Op: op})
 		o.Call(ctx, event.Call{Cache: "c", Kind: "k", Op: op, Outcome: event.OutcomeMiss})
 		o.Call(ctx, event.Call{Cache: "c", Kind: "k", Op: op, Outcome: event.OutcomeError})
@@ -44,7 +51,7 @@ func TestEveryEventIsCounted(t *testing.T) {
 	}
 	o.Call(ctx, event.Call{Cache: "c", Kind: "k", Op: event.OpDelete, Hits: 3, Misses: 4})
 	o.Call(ctx, event.Call{Cache: "c", Kind: "k", Op: event.OpSet, Hits: 3, Misses: 4, Outcome: event.OutcomeError})
-	for result := range event.LoadResult(8) { // two of them unknown
+	for result := range event.LoadResult(9) { // two of them unknown
 		o.Load(ctx, event.Load{Cache: "c", Kind: "k", Result: result, Took: time.Millisecond})
 	}
 
@@ -55,15 +62,19 @@ func TestEveryEventIsCounted(t *testing.T) {
 	got, once := s.Series[0].Counts, stats.Write{Done: 1, NoOp: 1, Failed: 2}
 	want := stats.Counts{
 		Lookups: stats.Lookups{
-			Hits: 1 + 2 + 5, Negative: 3, Stale: 4, Misses: 5 + 2 + 1, Rejected: 6, Errors: 7, Unknown: 8 + 9,
-			Coalesced: 1,
+			Hits: 1 + 2 + 5 + 16 + 16, Negative: 3 + 1, Stale: 4, Misses: 5 + 2 + 1 + 1, Rejected: 6, Errors: 7,
+			Filtered: 8, Fallback: 9, Unknown: 10 + 11, Tiers: stats.Tiers{L1: 1, L2: 2 + 16, L3: 4 + 8}, Coalesced: 1,
 		},
 		Writes: stats.Writes{
 			Set: stats.Write{Done: 1 + 3, NoOp: 1, Failed: 2 + 4}, Add: once,
 			Delete: stats.Write{Done: 1 + 3, NoOp: 1 + 4, Failed: 2},
-			Touch:  once, Incr: once, Clear: once, Scan: once, Unknown: stats.Write{Done: 2, NoOp: 2, Failed: 4},
+			Touch:  once, Incr: once, Clear: once, Scan: once, Invalidate: once, Update: once, Lock: once,
+			Unknown: stats.Write{Done: 2, NoOp: 2, Failed: 4},
 		},
-		Loads: stats.Loads{OK: 1, NotFound: 1, Error: 1, Panic: 1, Timeout: 1, Canceled: 1, Unknown: 2, Time: 8 * time.Millisecond},
+		Loads: stats.Loads{
+			OK: 1, NotFound: 1, Error: 1, Panic: 1, Timeout: 1, Canceled: 1, Unknown: 2, Overload: 1,
+			Time: 8 * time.Millisecond,
+		},
 	}
 	if got != want {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
@@ -71,7 +82,7 @@ func TestEveryEventIsCounted(t *testing.T) {
 	if got.Loads.Total() != 8 || got.Loads.Mean() != time.Millisecond {
 		t.Errorf("loads: %d, %v", got.Loads.Total(), got.Loads.Mean())
 	}
-	if rate, want := got.Lookups.HitRate(), 15.0/(15+8+7+17); rate != want {
+	if rate, want := got.Lookups.HitRate(), 48.0/(48+9+7+9+21); rate != want {
 		t.Errorf("hit rate %v, want %v", rate, want)
 	}
 	if rate := (stats.Lookups{}).HitRate(); rate != 0 {
@@ -87,6 +98,12 @@ func TestRareEventsAreCountedByTheirLabels(t *testing.T) {
 		{Event: "bypass", Cache: "c", Reason: "method", Count: 1},
 		{Event: "corrupt", Cache: "c", Kind: "k", Count: 1},
 		{Event: "evict", Store: "memory", Priority: "low", Count: 2, Bytes: 300},
+		{Event: "filter", Filter: "ids", State: "checked", Count: 1},
+		{Event: "filter", Filter: "ids", State: "ready", Count: 2},
+		{Event: "log", Cache: "c", State: "blind", Count: 1},
+		{Event: "log", Cache: "c", State: "synced", Count: 1},
+		{Event: "refresh", Cache: "c", Kind: "k", State: "done", Count: 1},
+		{Event: "refresh", Cache: "c", Kind: "k", State: "queued", Count: 2},
 		{Event: "refused", Cache: "c", Kind: "k", Layer: "page", Reason: "tags", Count: 1},
 		{Event: "rejected", Cache: "c", Kind: "k", Count: 1},
 		{Event: "store-error", Cache: "c", Op: "set", Count: 1},
@@ -110,6 +127,14 @@ func feedRareEvents(o *event.Observer) {
 	o.Bypass(ctx, event.Bypass{Cache: "c", Reason: "cookie"})
 	o.Evict(event.Evict{Store: "memory", Priority: "low", Size: 100})
 	o.Evict(event.Evict{Store: "memory", Priority: "low", Size: 200})
+	for _, state := range []event.RefreshState{event.RefreshQueued, event.RefreshQueued, event.RefreshDone} {
+		o.Refresh(ctx, event.Refresh{Cache: "c", Kind: "k", Key: "secret", State: state})
+	}
+	o.Log(event.Log{Cache: "c", State: event.LogSynced})
+	o.Log(event.Log{Cache: "c", State: event.LogBlind, Err: errors.New("down")})
+	o.Filter(event.Filter{Name: "ids", State: event.FilterReady, Keys: 10, Capacity: 1000})
+	o.Filter(event.Filter{Name: "ids", State: event.FilterReady, Keys: 20, Capacity: 1000})
+	o.Filter(event.Filter{Name: "ids", State: event.FilterChecked, Keys: 20, Capacity: 1000, FalsePositives: 0.01})
 }
 
 func TestATimedHitStandsForItselfOnly(t *testing.T) {
@@ -265,11 +290,13 @@ func TestCountingDoesNotAllocate(t *testing.T) {
 	o, c := r.Observer(), hit("k")
 	ctx := t.Context()
 	for name, f := range map[string]func(){
-		"hit":   func() { o.Call(ctx, c) },
-		"write": func() { o.Call(ctx, event.Call{Cache: "default", Kind: "k", Op: event.OpSet}) },
-		"load":  func() { o.Load(ctx, event.Load{Cache: "default", Kind: "k"}) },
-		"evict": func() { o.Evict(event.Evict{Store: "memory", Priority: "low", Size: 1}) },
-		"other": func() { o.Refused(ctx, event.Refused{Cache: "default", Kind: "k", Reason: "tags"}) },
+		"hit":     func() { o.Call(ctx, c) },
+		"write":   func() { o.Call(ctx, event.Call{Cache: "default", Kind: "k", Op: event.OpSet}) },
+		"load":    func() { o.Load(ctx, event.Load{Cache: "default", Kind: "k"}) },
+		"evict":   func() { o.Evict(event.Evict{Store: "memory", Priority: "low", Size: 1}) },
+		"tier 2":  func() { o.Call(ctx, event.Call{Cache: "default", Kind: "k", Outcome: event.OutcomeHit, Tier: 2}) },
+		"refresh": func() { o.Refresh(ctx, event.Refresh{Cache: "default", Kind: "k", State: event.RefreshDone}) },
+		"other":   func() { o.Refused(ctx, event.Refused{Cache: "default", Kind: "k", Reason: "tags"}) },
 	} {
 		if n := testing.AllocsPerRun(1000, f); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)

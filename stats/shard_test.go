@@ -3,6 +3,7 @@ package stats
 import (
 	"sync"
 	"testing"
+	"unsafe"
 )
 
 func TestGoroutinesAreSpreadOverShards(t *testing.T) {
@@ -27,6 +28,14 @@ func TestGoroutinesAreSpreadOverShards(t *testing.T) {
 	close(all)
 	if len(seen) < 6 {
 		t.Errorf("%d goroutines use only %d of 8 shards: %v", n, len(seen), seen)
+	}
+}
+
+// TestLookupCellsFillTwoCacheLines: one cell more would take a third, and the shards of two CPUs would meet
+// in one.
+func TestLookupCellsFillTwoCacheLines(t *testing.T) {
+	if size := unsafe.Sizeof(lookupCells{}); size != 128 {
+		t.Errorf("%d bytes", size)
 	}
 }
 

@@ -19,6 +19,9 @@ type Snapshot struct {
 	Series []Series `json:"series"`
 	// Events are the rarer ones, sorted by name and labels.
 	Events []Tally `json:"events"`
+	// Logs and Filters are what they were at the time the snapshot was taken, sorted by name.
+	Logs    []Log    `json:"logs"`
+	Filters []Filter `json:"filters"`
 }
 
 // Series are the counts of one kind of one cache in one layer. Kind is empty for the untyped verbs.
@@ -32,7 +35,11 @@ type Series struct {
 // Snapshot returns the counts so far.
 func (r *Recorder) Snapshot() Snapshot {
 	now := time.Now()
-	s := Snapshot{Taken: now, Window: now.Sub(r.began), Events: sortedTallies(r.tallies.all())}
+	s := Snapshot{
+		Taken: now, Window: now.Sub(r.began), Events: sortedTallies(r.tallies.all()),
+		Logs:    r.logs.sorted(func(l Log) string { return l.Cache }),
+		Filters: r.filters.sorted(func(f Filter) string { return f.Name }),
+	}
 	all := r.series.all()
 	s.Series = make([]Series, 0, len(all))
 	for k, cells := range all {
@@ -42,10 +49,13 @@ func (r *Recorder) Snapshot() Snapshot {
 	return s
 }
 
-// Sub returns what was counted between prev and s, without what has not changed. prev is an earlier
-// snapshot of the same recorder.
+// Sub returns what was counted between prev and s, without what has not changed. Logs and Filters are those
+// of s. prev is an earlier snapshot of the same recorder.
 func (s Snapshot) Sub(prev Snapshot) Snapshot {
-	out := Snapshot{Taken: s.Taken, Window: s.Taken.Sub(prev.Taken), Series: []Series{}, Events: []Tally{}}
+	out := Snapshot{
+		Taken: s.Taken, Window: s.Taken.Sub(prev.Taken), Series: []Series{}, Events: []Tally{},
+		Logs: slices.Clone(s.Logs), Filters: slices.Clone(s.Filters),
+	}
 	old := make(map[[3]string]Counts, len(prev.Series))
 	for _, p := range prev.Series {
 		old[p.name()] = p.Counts

@@ -25,6 +25,8 @@ func TestSub(t *testing.T) {
 		o.Call(ctx, hit("idle"))
 		o.Evict(event.Evict{Store: "m", Size: 10})
 		o.Bypass(ctx, event.Bypass{Cache: "idle"})
+		o.Log(event.Log{Cache: "default", State: event.LogSynced})
+		o.Filter(event.Filter{Name: "ids", State: event.FilterReady})
 		pass(time.Minute)
 		prev := r.Snapshot()
 		pass(10 * time.Second)
@@ -51,6 +53,9 @@ func TestSub(t *testing.T) {
 		}
 		if want := []stats.Tally{{Event: "evict", Store: "m", Count: 1, Bytes: 5}}; !reflect.DeepEqual(d.Events, want) {
 			t.Errorf("events %+v, want %+v", d.Events, want)
+		}
+		if !reflect.DeepEqual(d.Logs, now.Logs) || !reflect.DeepEqual(d.Filters, now.Filters) || len(d.Logs)+len(d.Filters) != 2 {
+			t.Errorf("logs %+v, filters %+v", d.Logs, d.Filters)
 		}
 		if rate := d.Total().Lookups.HitRate(); rate != 2.0/3 {
 			t.Errorf("hit rate of the window: %v", rate)
@@ -104,10 +109,15 @@ func TestSnapshotJSON(t *testing.T) {
 		o.Call(ctx, event.Call{Cache: "default", Kind: "user", Outcome: event.OutcomeMiss, Took: 1500 * time.Microsecond})
 		o.Load(ctx, event.Load{Cache: "default", Kind: "user", Took: time.Millisecond})
 		o.Call(ctx, event.Call{Cache: "default", Op: event.OpSet})
+		o.Call(ctx, event.Call{Cache: "default", Kind: "user", Outcome: event.OutcomeHit, Tier: 2})
+		o.Call(ctx, event.Call{Cache: "default", Kind: "user", Outcome: event.OutcomeFiltered})
+		o.Load(ctx, event.Load{Cache: "default", Kind: "user", Result: event.LoadOverload})
+		o.Call(ctx, event.Call{Cache: "default", Op: event.OpInvalidate})
+		pass(time.Minute)
 		feedRareEvents(o)
 		pass(time.Minute)
 		s := r.Snapshot()
-		s.Taken = s.Taken.UTC()
+		s.Taken, s.Logs[0].Since, s.Filters[0].Since = s.Taken.UTC(), s.Logs[0].Since.UTC(), s.Filters[0].Since.UTC()
 		got, err := json.MarshalIndent(s, "", "\t")
 		if err != nil {
 			t.Fatal(err)

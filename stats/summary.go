@@ -8,7 +8,9 @@ import (
 
 // Summary is a trace in numbers. Look-ups are counted in keys, as in Lookups.
 type Summary struct {
-	Hits, Negative, Stale, Misses, Errors, Rejected int
+	Hits, Negative, Stale, Misses, Errors, Rejected, Filtered, Fallback int
+	// L1Hits, L2Hits and L3Hits are the hits by tier, as in Tiers.
+	L1Hits, L2Hits, L3Hits int
 	// Coalesced are those of the above that waited for a load of another request.
 	Coalesced int
 	// Writes are calls that write or remove, whatever came of them.
@@ -16,6 +18,10 @@ type Summary struct {
 	// Loads are finished loads, LoadErrors those of them that brought neither a value nor the certainty
 	// that there is none.
 	Loads, LoadErrors int
+	// Overload is how many loads were refused, because too many were running.
+	Overload int
+	// Refreshes are background refreshes that the request has queued.
+	Refreshes int
 	// StoreErrors are operations in which the store failed. The request went on without it.
 	StoreErrors int
 	// Bypassed says that the request went past the page cache.
@@ -52,20 +58,32 @@ func (s *Summary) call(c *event.Call) {
 	case c.Op != event.OpGet:
 		s.Writes++
 	case c.Hits != 0 || c.Misses != 0:
-		s.Hits += c.Hits
+		s.hits(c.Hits, c.Tier)
 		s.Misses += c.Misses
 	default:
-		s.lookup(c.Outcome)
+		s.lookup(c)
 	}
 	if c.Coalesced {
 		s.Coalesced++
 	}
 }
 
-func (s *Summary) lookup(o event.Outcome) {
-	switch o {
+func (s *Summary) hits(n, tier int) {
+	s.Hits += n
+	switch {
+	case tier >= 3:
+		s.L3Hits += n
+	case tier == 2:
+		s.L2Hits += n
+	case tier == 1:
+		s.L1Hits += n
+	}
+}
+
+func (s *Summary) lookup(c *event.Call) {
+	switch c.Outcome {
 	case event.OutcomeHit, event.OutcomeOK:
-		s.Hits++
+		s.hits(1, c.Tier)
 	case event.OutcomeNegative:
 		s.Negative++
 	case event.OutcomeStale:
@@ -74,12 +92,20 @@ func (s *Summary) lookup(o event.Outcome) {
 		s.Misses++
 	case event.OutcomeRejected:
 		s.Rejected++
+	case event.OutcomeFiltered:
+		s.Filtered++
+	case event.OutcomeFallback:
+		s.Fallback++
 	default:
 		s.Errors++
 	}
 }
 
 func (s *Summary) load(l *event.Load) {
+	if l.Result == event.LoadOverload {
+		s.Overload++
+		return
+	}
 	s.Loads++
 	if l.Result != event.LoadOK && l.Result != event.LoadNotFound {
 		s.LoadErrors++

@@ -46,8 +46,10 @@ type Step struct {
 	Cache, Kind, Key string // Key is empty where it would have cost an allocation
 	Layer            event.Layer
 	Op               event.Op
-	Outcome          event.Outcome    // of a call
-	Result           event.LoadResult // of a load
+	Outcome          event.Outcome      // of a call
+	Tier             int                // where a value was found, counted from 1; 0 where that is not known
+	Result           event.LoadResult   // of a load
+	Refresh          event.RefreshState // of a refresh
 	Coalesced        bool
 	Hits, Misses     int           // of a call over many keys
 	Age              time.Duration // of the entry served
@@ -119,7 +121,7 @@ func (t *Trace) call(c *event.Call) {
 	}
 	t.keep(Step{
 		At: at, Event: EventCall, Cache: c.Cache, Kind: c.Kind, Key: c.Key, Layer: c.Layer, Op: c.Op,
-		Outcome: c.Outcome, Coalesced: c.Coalesced, Hits: c.Hits, Misses: c.Misses, Age: c.Age, Took: c.Took,
+		Outcome: c.Outcome, Tier: c.Tier, Coalesced: c.Coalesced, Hits: c.Hits, Misses: c.Misses, Age: c.Age, Took: c.Took,
 	})
 }
 
@@ -132,7 +134,9 @@ func (t *Trace) load(l *event.Load) {
 	t.summary.load(l)
 	at := time.Since(t.start)
 	t.busy.add(at-l.Took, at)
-	t.loading.add(at-l.Took, at)
+	if l.Result != event.LoadOverload {
+		t.loading.add(at-l.Took, at)
+	}
 	t.keep(Step{
 		At: at, Event: EventLoad, Cache: l.Cache, Kind: l.Kind, Key: l.Key, Layer: l.Layer,
 		Result: l.Result, Took: l.Took, Err: l.Err,
@@ -154,6 +158,10 @@ func (t *Trace) step(s Step) {
 		t.summary.StoreErrors++
 	case EventBypass:
 		t.summary.Bypassed++
+	case EventRefresh:
+		if s.Refresh == event.RefreshQueued {
+			t.summary.Refreshes++
+		}
 	}
 	s.At = time.Since(t.start)
 	t.keep(s)

@@ -36,6 +36,14 @@ func TestTraceHoldsTheEventsInOrder(t *testing.T) {
 		pass(time.Millisecond)
 		o.Call(ctx, event.Call{Cache: "c", Kind: "user", Key: "7", Outcome: event.OutcomeMiss, Took: 22 * time.Millisecond})
 
+		o.Call(ctx, event.Call{Cache: "c", Kind: "user", Outcome: event.OutcomeHit, Tier: 2})
+		o.Refresh(ctx, event.Refresh{Cache: "c", Kind: "user", Key: "7", State: event.RefreshQueued})
+		o.Refresh(inner, event.Refresh{
+			Cache: "c", Kind: "user", Key: "7", State: event.RefreshFailed, Took: time.Millisecond, Err: down,
+		})
+		o.Log(event.Log{Cache: "c", State: event.LogBlind, Err: down}) // neither is the request's
+		o.Filter(event.Filter{Name: "ids", State: event.FilterOpen, Err: down})
+
 		const ms = time.Millisecond
 		want := []stats.Step{
 			{Event: "call", Cache: "c", Kind: "user", Outcome: event.OutcomeHit, Age: time.Minute},
@@ -43,12 +51,18 @@ func TestTraceHoldsTheEventsInOrder(t *testing.T) {
 			{At: 21 * ms, Event: "load", Cache: "c", Kind: "user", Key: "7", Result: event.LoadError, Took: 20 * ms, Err: down},
 			{At: 21 * ms, Event: "refused", Cache: "c", Kind: "user", Reason: "tags"},
 			{At: 22 * ms, Event: "call", Cache: "c", Kind: "user", Key: "7", Outcome: event.OutcomeMiss, Took: 22 * ms},
+			{At: 22 * ms, Event: "call", Cache: "c", Kind: "user", Outcome: event.OutcomeHit, Tier: 2},
+			{At: 22 * ms, Event: "refresh", Cache: "c", Kind: "user", Key: "7"},
+			{
+				At: 22 * ms, Event: "refresh", Cache: "c", Kind: "user", Key: "7", Refresh: event.RefreshFailed,
+				Took: ms, Err: down,
+			},
 		}
 		if got := trace.Steps(); !reflect.DeepEqual(got, want) {
 			t.Errorf("got\n%+v\nwant\n%+v", got, want)
 		}
 		sum := stats.Summary{
-			Hits: 1, Misses: 1, Loads: 1, LoadErrors: 1, StoreErrors: 1,
+			Hits: 2, L2Hits: 1, Misses: 1, Loads: 1, LoadErrors: 1, StoreErrors: 1, Refreshes: 1,
 			CacheTime: 2 * ms, LoadTime: 20 * ms,
 		}
 		if got := trace.Finish(); got != sum {
@@ -67,7 +81,7 @@ func TestTraceHoldsTheEventsInOrder(t *testing.T) {
 func TestTraceCountsKinds(t *testing.T) {
 	o := newRecorder(t, stats.Options{}).Observer()
 	ctx, trace := stats.WithTrace(context.Background())
-	for outcome := range event.Outcome(8) {
+	for outcome := range event.Outcome(10) { // one of them unknown
 		for range outcome + 1 {
 			o.Call(ctx, event.Call{Outcome: outcome})
 		}
@@ -76,14 +90,23 @@ func TestTraceCountsKinds(t *testing.T) {
 	o.Call(ctx, event.Call{Op: event.OpSet, Hits: 10})
 	o.Call(ctx, event.Call{Op: event.OpIncr, Outcome: event.OutcomeMiss})
 	o.Call(ctx, event.Call{Outcome: event.OutcomeMiss, Coalesced: true})
-	for result := range event.LoadResult(6) {
+	for result := range event.LoadResult(7) {
 		o.Load(ctx, event.Load{Result: result})
+	}
+	for tier := range 5 {
+		o.Call(ctx, event.Call{Outcome: event.OutcomeHit, Tier: tier})
+	}
+	o.Call(ctx, event.Call{Hits: 2, Misses: 1, Tier: 2})
+	o.Call(ctx, event.Call{Outcome: event.OutcomeNegative, Tier: 1})
+	for state := range event.RefreshState(6) {
+		o.Refresh(ctx, event.Refresh{State: state})
 	}
 	o.Bypass(ctx, event.Bypass{})
 	got := trace.Summary()
 	want := stats.Summary{
-		Hits: 1 + 2 + 10, Negative: 3, Stale: 4, Misses: 5 + 20 + 1, Rejected: 6, Errors: 7 + 8,
-		Coalesced: 1, Writes: 2, Loads: 6, LoadErrors: 4, Bypassed: 1,
+		Hits: 1 + 2 + 10 + 5 + 2, Negative: 3 + 1, Stale: 4, Misses: 5 + 20 + 1 + 1, Rejected: 6, Errors: 7 + 10,
+		Filtered: 8, Fallback: 9, L1Hits: 1, L2Hits: 1 + 2, L3Hits: 2, Coalesced: 1, Writes: 2, Loads: 6, LoadErrors: 4,
+		Overload: 1, Refreshes: 1, Bypassed: 1,
 	}
 	if got != want {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
@@ -139,6 +162,14 @@ func TestTraceTimesAreWallTime(t *testing.T) {
 			load(o, ctx, 10*ms)
 			load(o, ctx, 10*ms)
 		}, 0, 10 * ms},
+		{"a load that was refused after a wait", func(o *event.Observer, ctx context.Context) {
+			pass(10 * ms)
+			o.Load(ctx, event.Load{Took: 10 * ms, Result: event.LoadOverload})
+		}, 10 * ms, 0},
+		{"a refresh behind the request", func(o *event.Observer, ctx context.Context) {
+			pass(10 * ms)
+			o.Refresh(ctx, event.Refresh{Took: 10 * ms, State: event.RefreshDone})
+		}, 0, 0},
 		{"waiting for another request's load", func(o *event.Observer, ctx context.Context) {
 			pass(10 * ms)
 			call(o, ctx, 10*ms, true)
@@ -246,6 +277,7 @@ func TestServerTiming(t *testing.T) {
 	}{
 		{"nothing", stats.Summary{}, ``},
 		{"untimed hit", stats.Summary{Hits: 1}, `cache;desc="1 hit"`},
+		{"hit of the first tier", stats.Summary{Hits: 1, L1Hits: 1}, `cache;desc="1 hit"`},
 		{
 			"hits, a miss and its load",
 			stats.Summary{Hits: 3, Misses: 1, Loads: 1, CacheTime: 1200 * time.Microsecond, LoadTime: 20100 * time.Microsecond},
@@ -255,11 +287,13 @@ func TestServerTiming(t *testing.T) {
 		{
 			"everything",
 			stats.Summary{
-				Hits: 1, Negative: 2, Stale: 1, Misses: 2, Errors: 2, Rejected: 1, Coalesced: 1, Writes: 1, Loads: 2,
-				LoadErrors: 1, StoreErrors: 1, Bypassed: 1, CacheTime: time.Second, LoadTime: 1234567,
+				Hits: 3, L1Hits: 1, L2Hits: 1, L3Hits: 1, Negative: 2, Stale: 1, Misses: 2, Errors: 2, Rejected: 1,
+				Filtered: 1, Fallback: 2, Coalesced: 1, Writes: 1, Loads: 2, LoadErrors: 1, Overload: 1, Refreshes: 2,
+				StoreErrors: 1, Bypassed: 1, CacheTime: time.Second, LoadTime: 1234567,
 			},
-			`cache;desc="1 hit, 2 negative hits, 1 stale hit, 2 misses, 2 errors, 1 rejected, 1 write, 1 bypass, 1 store error";dur=1000, ` +
-				`load;desc="2 loads, 1 failed, 1 shared";dur=1.235`,
+			`cache;desc="3 hits, 1 from L2, 1 from L3, 2 negative hits, 1 stale hit, 2 misses, 2 errors, 1 rejected, ` +
+				`1 filtered, 2 fallbacks, 1 write, 1 bypass, 1 store error";dur=1000, ` +
+				`load;desc="2 loads, 1 failed, 1 shared, 1 refused, 2 refreshes";dur=1.235`,
 		},
 		{"only a load", stats.Summary{Loads: 1, LoadTime: time.Millisecond}, `load;desc="1 load";dur=1`},
 	} {

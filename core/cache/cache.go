@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/strata-cache/strata/core/event"
+	"github.com/strata-cache/strata/core/guard/breaker"
 	"github.com/strata-cache/strata/core/guard/flight"
 	"github.com/strata-cache/strata/core/guard/lease"
 	"github.com/strata-cache/strata/core/guard/mirror"
@@ -41,15 +42,21 @@ type engine struct {
 	front store.Fronted
 	clock *clock
 
-	flights   *flight.Group[string, loaded]
-	mirror    *mirror.Mirror
-	log       store.Log      // nil: the mirror counts its own positions
-	follower  follower       // of the log
-	leases    *lease.Leases  // nil: the store grants none
-	negatives *negative.Set  // keys that do not exist
-	queue     *refresh.Queue // background refreshes
-	loads     *bulkhead      // of the verbs
-	tracking  atomic.Bool    // something has begun to depend on entries
+	flights *flight.Group[string, loaded]
+	mirror  *mirror.Mirror
+	log     store.Log // nil: the mirror counts its own positions
+	// coherent says that stamps can be compared: all who write to the store read one log, or are this
+	// process. Elsewhere nothing is judged, and what needs it is refused.
+	coherent  bool
+	follower  follower         // of the log
+	leases    *lease.Leases    // nil: the store grants none
+	negatives *negative.Set    // keys that do not exist
+	queue     *refresh.Queue   // background refreshes
+	loads     *bulkhead        // of the verbs
+	breaker   *breaker.Breaker // nil: the store is in this process
+	began     time.Time
+	settled   atomic.Bool // the first look-ups need not wait for the log any more
+	tracking  atomic.Bool // something has begun to depend on entries
 	types     typeTable
 	faults    faultLog
 
@@ -79,6 +86,7 @@ func New(st store.Store, opts Options) (*Cache, error) {
 		flights: flight.New[string, loaded](),
 		spaces:  make(map[string]bool),
 		loads:   newBulkhead(&opts.Policy),
+		began:   time.Now(),
 	}
 	if b, ok := store.As[store.Borrower](st); ok {
 		e.local, e.peek = true, b.GetBorrowed

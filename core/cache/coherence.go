@@ -22,6 +22,7 @@ import (
 // cohere makes the mirror, and what feeds it.
 func (e *engine) cohere() {
 	e.log, _ = store.As[store.Log](e.store)
+	e.coherent = e.local || e.log != nil
 	e.mirror = mirror.New(mirror.Options{
 		Scope: scope(e.opts.Prefix), Degraded: e.opts.DegradedL1TTL, Now: e.clock.exact, Applied: e.applied,
 	})
@@ -41,14 +42,26 @@ type follower interface {
 // awaitSync lets the first look-ups of a process wait until it has read the log: before that, nothing of the
 // shared store is known to be valid.
 func (e *engine) awaitSync(ctx context.Context) {
-	if e.follower != nil {
-		_ = e.follower.WaitSynced(ctx) // where it fails, what is found does not count
+	if e.follower == nil || e.settled.Load() {
+		return
+	}
+	if left := e.opts.StoreTimeout - time.Since(e.began); e.opts.StoreTimeout > 0 {
+		if left <= 0 {
+			e.settled.Store(true) // what is found does not count until the log was read
+			return
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, left)
+		defer cancel()
+	}
+	if e.follower.WaitSynced(ctx) == nil {
+		e.settled.Store(true)
 	}
 }
 
 // judge tells whether an entry under key counts.
 func (e *engine) judge(key string, en *store.Entry, front bool) mirror.Verdict {
-	if en.CheckedAt(e.mirror.Current()) {
+	if !e.coherent || en.CheckedAt(e.mirror.Current()) {
 		return mirror.Valid
 	}
 	return e.mirror.Judge(key, en, front)
@@ -100,10 +113,10 @@ func (e *engine) dropCopy(it *store.Invalidation) {
 func (e *engine) append(ctx context.Context, c store.Change) (store.Appended, error) {
 	op, done := e.op(ctx, len(c.Delete)+len(c.Set))
 	defer done()
-	a, err := e.log.Append(op, c, e.mirror.Applied())
+	a, err := e.appendOnce(op, c)
 	if errors.Is(err, store.ErrLogLost) {
 		if err = e.follower.Resync(op); err == nil {
-			a, err = e.log.Append(op, c, e.mirror.Applied())
+			a, err = e.appendOnce(op, c)
 		}
 	}
 	if err != nil {
@@ -126,6 +139,18 @@ func (e *engine) append(ctx context.Context, c store.Change) (store.Appended, er
 	return a, nil
 }
 
+func (e *engine) appendOnce(ctx context.Context, c store.Change) (store.Appended, error) {
+	if !e.reachable() {
+		return store.Appended{}, ErrUnreachable
+	}
+	e.awaitSync(ctx)
+	a, err := e.log.Append(ctx, c, e.mirror.Applied())
+	if err == nil {
+		e.answered()
+	}
+	return a, err
+}
+
 // doubtCopies removes this process's copies of what a failed change was about.
 func (e *engine) doubtCopies(c *store.Change) {
 	if e.front == nil {
@@ -141,7 +166,7 @@ func (e *engine) doubtCopies(c *store.Change) {
 // after they have written: what is built in between has seen the new value, and is only held to be old.
 func (e *engine) changed(keys ...string) {
 	e.negatives.Delete(keys...)
-	if e.tracking.Load() {
+	if e.coherent && e.tracking.Load() {
 		e.mirror.Local(itemsOf(store.ChangeKey, keys)...)
 	}
 }
@@ -161,7 +186,8 @@ func itemsOf(kind store.InvalidationKind, names []string) []store.Invalidation {
 // Tags are those of the cache's prefix, in all its versions. An error says that the shared store could not
 // be told: then only this process has forgotten them.
 //
-// Inside OnCommit it takes effect when that ends.
+// Inside OnCommit it takes effect when that ends. A cache over a store outside this process that keeps no log
+// of invalidations cannot do it: errors.Is finds ErrUnsupported.
 func (c *Cache) InvalidateTags(ctx context.Context, tags ...string) error {
 	return c.invalidateTags(ctx, store.InvalidateTag, tags)
 }
@@ -175,6 +201,9 @@ func (c *Cache) ExpireTags(ctx context.Context, tags ...string) error {
 func (c *Cache) invalidateTags(ctx context.Context, kind store.InvalidationKind, tags []string) error {
 	if len(tags) == 0 {
 		return nil
+	}
+	if !c.coherent {
+		return c.unsupported("invalidate tags", "store.Log, nor in this process")
 	}
 	start := time.Now()
 	err := c.engine.invalidateTagsNow(ctx, kind, tags)
@@ -196,7 +225,9 @@ func (e *engine) invalidateTagsNow(ctx context.Context, kind store.InvalidationK
 // invalidate records a change, in the log or in the mirror alone.
 func (e *engine) invalidate(ctx context.Context, op event.Op, c store.Change) error {
 	if e.log == nil {
-		e.mirror.Local(c.Items...)
+		if e.coherent {
+			e.mirror.Local(c.Items...)
+		}
 		return nil
 	}
 	if _, err := e.append(ctx, c); err != nil {

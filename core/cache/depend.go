@@ -76,7 +76,7 @@ func (d *Dependencies) add(e *engine, key string, found *store.Entry, stale bool
 			d.until(found.Fresh)
 		}
 	}
-	if e != d.engine {
+	if e != d.engine || !e.coherent {
 		return // another cache's keys are not followed; its tags are, where they are this cache's too
 	}
 	d.addDep(key)

@@ -61,7 +61,7 @@ func TestWhatIsBuiltFollowsWhatItWasBuiltFrom(t *testing.T) {
 	}
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
-			everyStore(t, func(t *testing.T, st store.Store) {
+			coherentStore(t, func(t *testing.T, st store.Store) {
 				c := compose(t, st, steady())
 				want(t, "ann;")(c.views.Get(ctx, "v"))
 				want(t, "ann;")(c.views.Get(ctx, "v"))

@@ -32,6 +32,9 @@ var (
 	// ErrNotInvalidated is found by errors.Is in the error of Update, OnCommit and what they are made of,
 	// where the application's own write was made and the shared store could not be told.
 	ErrNotInvalidated = errors.New("cache: other processes could not be told")
+	// ErrUnreachable is found by errors.Is in the error of an operation on a store that has failed to answer
+	// several times, and is not asked until a probe in the background gets an answer.
+	ErrUnreachable = errors.New("cache: the store is out of reach")
 	// ErrLoadFailed is returned to callers that waited for another process's load, which has failed there.
 	ErrLoadFailed = errors.New("cache: the load has failed in another process")
 	// ErrUnsupported is found by errors.Is in the error of an operation that the cache's store cannot

@@ -36,9 +36,10 @@ func (f *faultLog) allow(now time.Time) (held int, ok bool) {
 // storeFailed turns a store's error into an event and, once a window, a line in the log. A caller that
 // gave up is not the store's fault.
 func (e *engine) storeFailed(ctx context.Context, op event.Op, err error) {
-	if errors.Is(err, store.ErrClosed) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	if errors.Is(err, store.ErrClosed) || errors.Is(err, ErrUnreachable) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return
 	}
+	e.unanswered(err)
 	if o := e.opts.Observer; o != nil && o.StoreError != nil {
 		o.StoreError(ctx, event.StoreError{Cache: e.opts.Name, Op: op, Err: err})
 	}

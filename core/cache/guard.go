@@ -2,10 +2,12 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/strata-cache/strata/core/event"
+	"github.com/strata-cache/strata/core/guard/breaker"
 	"github.com/strata-cache/strata/core/guard/lease"
 	"github.com/strata-cache/strata/core/guard/mirror"
 	"github.com/strata-cache/strata/core/guard/negative"
@@ -26,6 +28,9 @@ func (e *engine) guard() error {
 		Capacity: e.opts.RefreshQueue, Workers: e.opts.RefreshWorkers, Fleet: e.opts.Fleet, Observer: e.refreshed,
 	}); err != nil {
 		return fmt.Errorf("cache: Options.RefreshQueue: %w", err)
+	}
+	if err = e.newBreaker(); err != nil {
+		return err
 	}
 	leaser, grants := store.As[store.Leaser](e.store)
 	if e.opts.Policy.Coalesce == Fleet && !grants {
@@ -66,11 +71,47 @@ func (e *engine) follow() {
 	})
 }
 
+// newBreaker makes the breaker of a store that can be out of reach, where it can be asked how it is.
+func (e *engine) newBreaker() (err error) {
+	pinger, ok := store.As[store.Pinger](e.store)
+	if e.local || !ok || e.opts.StoreTimeout < 0 {
+		return nil
+	}
+	e.breaker, err = breaker.New(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, e.opts.StoreTimeout)
+		defer cancel()
+		return pinger.Ping(ctx)
+	}, breaker.Options{})
+	return err
+}
+
+// reachable reports whether the store is worth asking.
+func (e *engine) reachable() bool { return e.breaker == nil || e.breaker.Allow() }
+
+// answered notes that the store is there.
+func (e *engine) answered() {
+	if e.breaker != nil {
+		e.breaker.Success()
+	}
+}
+
+// unanswered notes an error that says the store is not.
+func (e *engine) unanswered(err error) {
+	if e.breaker == nil || errors.Is(err, store.ErrRefused) || errors.Is(err, store.ErrTooLarge) ||
+		errors.Is(err, store.ErrCorrupt) || errors.Is(err, errors.ErrUnsupported) {
+		return
+	}
+	e.breaker.Failure()
+}
+
 // unguard stops what the guards run in the background.
 func (e *engine) unguard() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
 	defer cancel()
 	_ = e.queue.Close(ctx) // what did not end in time is cancelled
+	if e.breaker != nil {
+		e.breaker.Close()
+	}
 	if e.leases != nil {
 		_ = e.leases.Close()
 	}

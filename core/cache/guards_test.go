@@ -14,6 +14,9 @@ import (
 	"github.com/strata-cache/strata/core/cache"
 	"github.com/strata-cache/strata/core/event"
 	"github.com/strata-cache/strata/core/store"
+	"github.com/strata-cache/strata/core/store/redisstore"
+	"github.com/strata-cache/strata/core/store/tiered"
+	"github.com/strata-cache/strata/internal/testserver"
 )
 
 // counted is a loader that returns how often it has run.
@@ -21,8 +24,33 @@ func counted(runs *atomic.Int32) func(context.Context) (int, error) {
 	return func(context.Context) (int, error) { return int(runs.Add(1)), nil }
 }
 
+// coherentStore runs test on stores whose entries can be judged: in this process, and on a server with a log.
+func coherentStore(t *testing.T, test func(t *testing.T, st store.Store)) {
+	t.Run("in process", func(t *testing.T) { test(t, memory(t)) })
+	t.Run("redis", func(t *testing.T) { test(t, redisFor(t)) })
+	t.Run("two tiers", func(t *testing.T) {
+		test(t, cache.Must(tiered.New(tiered.Options{Tiers: []tiered.Tier{{Store: memory(t)}, {Store: redisFor(t)}}})))
+	})
+}
+
+func redisFor(t *testing.T) *redisstore.Store {
+	t.Helper()
+	return cache.Must(redisstore.Open(testserver.Redis(t).URL(), redisstore.Options{OpTimeout: 5 * time.Second}))
+}
+
+// TestWhatAStoreWithoutALogCannotDoIsRefused, by name: nothing is done halfway in silence.
+func TestWhatAStoreWithoutALogCannotDoIsRefused(t *testing.T) {
+	c := open(t, &remote{Store: memory(t)}, steady())
+	for _, err := range []error{c.InvalidateTags(ctx, "t"), c.ExpireTags(ctx, "t")} {
+		if !errors.Is(err, cache.ErrUnsupported) {
+			t.Errorf("got %v", err)
+		}
+	}
+	must(t, c.InvalidateTags(ctx))
+}
+
 func TestInvalidateTagsEndsWhatBearsThem(t *testing.T) {
-	everyStore(t, func(t *testing.T, st store.Store) {
+	coherentStore(t, func(t *testing.T, st store.Store) {
 		c := open(t, st, steady())
 		var runs atomic.Int32
 		load := counted(&runs)
@@ -69,7 +97,7 @@ func TestTagsReachEveryVersionAndNoOtherPrefix(t *testing.T) {
 
 // TestALoadThatATagOvertakesIsNotStored: the load began before the invalidation, and ends after it.
 func TestALoadThatATagOvertakesIsNotStored(t *testing.T) {
-	everyStore(t, func(t *testing.T, st store.Store) {
+	coherentStore(t, func(t *testing.T, st store.Store) {
 		var rec recorder
 		opts := steady()
 		opts.Observer = rec.observer()
@@ -109,7 +137,7 @@ func TestALoadThatATagOvertakesIsNotStored(t *testing.T) {
 }
 
 func TestExpireTagsMakesStale(t *testing.T) {
-	everyStore(t, func(t *testing.T, st store.Store) {
+	coherentStore(t, func(t *testing.T, st store.Store) {
 		var rec recorder
 		opts := steady()
 		opts.Observer = rec.observer()
@@ -126,7 +154,7 @@ func TestExpireTagsMakesStale(t *testing.T) {
 }
 
 func TestInvalidatedIsNotServedEvenWhereTheLoaderFails(t *testing.T) {
-	everyStore(t, func(t *testing.T, st store.Store) {
+	coherentStore(t, func(t *testing.T, st store.Store) {
 		c := open(t, st, steady())
 		want(t, 1)(cache.Fetch(ctx, c, "k", func(context.Context) (int, error) { return 1, nil }, cache.Tags("t")))
 		must(t, c.InvalidateTags(ctx, "t"))
@@ -381,7 +409,7 @@ func TestUpdateEndsItsHoldWhenTheWriteDoesNotReturn(t *testing.T) {
 }
 
 func TestOnCommitTakesEffectAtItsEnd(t *testing.T) {
-	everyStore(t, func(t *testing.T, st store.Store) {
+	coherentStore(t, func(t *testing.T, st store.Store) {
 		c := open(t, st, steady())
 		db, committed := 1, 1
 		load := func(context.Context) (int, error) { return committed, nil }

@@ -63,6 +63,9 @@ func (h *hold) record(ctx context.Context, key, tag store.InvalidationKind, remo
 	}
 	if h.e.log == nil {
 		h.e.mirror.Local(items...)
+		if !h.e.coherent && len(remove) > 0 {
+			return h.removeNow(ctx)
+		}
 		return nil
 	}
 	_, err := h.e.append(ctx, store.Change{Delete: remove, Items: items})
@@ -128,9 +131,17 @@ func (h *hold) over(ctx context.Context) error {
 	if len(h.keys) == 0 {
 		return nil
 	}
-	op, done := e.op(ctx, len(h.keys))
+	return h.removeNow(ctx)
+}
+
+// removeNow removes the keys from a store without a log.
+func (h *hold) removeNow(ctx context.Context) error {
+	if !h.e.reachable() {
+		return ErrUnreachable
+	}
+	op, done := h.e.op(ctx, len(h.keys))
 	defer done()
-	_, err := e.store.Delete(op, h.keys...)
+	_, err := h.e.store.Delete(op, h.keys...)
 	return err
 }
 
@@ -233,6 +244,7 @@ func OnCommit(ctx context.Context, transact func(context.Context) error) (err er
 }
 
 func (t *transaction) hold(ctx context.Context, e *engine, keys, tags []string) error {
+
 	named := make([]string, len(tags))
 	for i, tag := range tags {
 		named[i] = scope(e.opts.Prefix) + tag

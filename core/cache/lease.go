@@ -48,7 +48,6 @@ func (p *plan[V]) lease(ctx context.Context, r *right, seen look) (res loaded, e
 		if !errors.Is(err, lease.ErrClosed) {
 			p.space.storeFailed(ctx, event.OpGet, err)
 		}
-		p.hung = timedOut(err) && p.space.front == nil
 		r.frontOnly = true
 		return res, nil, false
 	case out.Status == lease.Granted:

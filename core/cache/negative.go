@@ -13,7 +13,7 @@ import (
 // others, because the shared store has no log, they live in the store, where a write replaces them.
 
 // negativesApart reports whether nulls are kept apart from the store.
-func (e *engine) negativesApart() bool { return e.local || e.log != nil }
+func (e *engine) negativesApart() bool { return e.coherent }
 
 // negative returns what is remembered not to exist under the final key, or nil.
 func (e *engine) negative(key string) *store.Entry {

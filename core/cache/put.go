@@ -19,6 +19,9 @@ func (s *Space) Put(ctx context.Context, key string, e *store.Entry) error {
 		s.takeBack(ctx, key)
 		return tooManyTags(e)
 	}
+	if !s.reachable() {
+		return ErrUnreachable
+	}
 	op, done := s.op(ctx, 1)
 	err := s.store.Set(op, key, e)
 	done()
@@ -42,6 +45,12 @@ func (s *Space) notStored(ctx context.Context, op event.Op, err error, keys ...s
 
 // takeBack removes what must not stay, and tells nobody but the observer if it cannot.
 func (s *Space) takeBack(ctx context.Context, keys ...string) {
+	if !s.reachable() {
+		if s.front != nil {
+			s.front.DropFront(keys...)
+		}
+		return
+	}
 	op, done := s.op(ctx, len(keys))
 	defer done()
 	if _, err := s.store.Delete(op, keys...); err != nil {
@@ -136,6 +145,9 @@ func (s *Space) remove(ctx context.Context, keys []string) (n int, err error) {
 	if s.log != nil {
 		a, err := s.append(ctx, store.Change{Delete: keys, Items: itemsOf(store.InvalidateKey, keys)})
 		return n + a.Deleted, err
+	}
+	if !s.reachable() {
+		return n, ErrUnreachable
 	}
 	op, done := s.op(ctx, len(keys))
 	some, err := s.store.Delete(op, keys...)

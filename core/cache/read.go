@@ -161,6 +161,12 @@ func (s *Space) lookupMany(ctx context.Context, keys []string) []look {
 	if len(keys) == 0 || s.disabled(ctx) {
 		return looks
 	}
+	if !s.reachable() {
+		for i := range keys {
+			looks[i] = s.lookup(ctx, keys[i])
+		}
+		return looks
+	}
 	b, ok := store.As[store.Batcher](s.store)
 	if !ok && s.front == nil {
 		for i := range keys {

@@ -57,7 +57,7 @@ func (p *plan[V]) tellDependents(ctx context.Context, e *store.Entry, seen look)
 	}
 	item := store.Invalidation{Kind: store.ChangeKey, Name: p.key}
 	if s.log == nil {
-		if s.tracking.Load() {
+		if s.coherent && s.tracking.Load() {
 			s.mirror.Local(item)
 		}
 		return

@@ -115,6 +115,14 @@ func (s *Space) lookup(ctx context.Context, key string) (l look) {
 	if s.disabled(ctx) {
 		return look{}
 	}
+	if !s.reachable() {
+		l = look{hung: true}
+		if s.peek != nil {
+			l = s.near(ctx, key)
+			l.hung = true
+		}
+		return l
+	}
 	op, done := s.op(ctx, 1)
 	defer done()
 	s.awaitSync(op)
@@ -126,9 +134,11 @@ func (s *Space) lookup(ctx context.Context, key string) (l look) {
 	}
 	switch {
 	case err == nil:
+		s.answered()
 		l.expired = s.judge(key, l.entry, true) == mirror.Stale
 		return l
 	case errors.Is(err, store.ErrMiss):
+		s.answered()
 	case errors.Is(err, store.ErrCorrupt):
 		s.corrupt(ctx, s.name, key, err)
 	default:
@@ -139,6 +149,9 @@ func (s *Space) lookup(ctx context.Context, key string) (l look) {
 
 // get returns the entry under the final key, if it counts.
 func (s *Space) get(ctx context.Context, key string) (*store.Entry, error) {
+	if !s.reachable() {
+		return nil, ErrUnreachable
+	}
 	if s.front != nil {
 		e, _, err := s.front.GetValid(ctx, key, s.usable)
 		return e, err

@@ -14,7 +14,8 @@ type Config struct {
 
 // Cache describes one cache. A zero field means the default of package cache, a negative duration "off".
 type Cache struct {
-	URL          URL // mandatory
+	URL          URL   // mandatory, unless there are Tiers
+	Tiers        Tiers // the stores of a cache that has two or three
 	Prefix       string
 	Version      int
 	Codec        string // default "json"

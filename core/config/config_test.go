@@ -89,6 +89,13 @@ func TestParseRefuses(t *testing.T) {
 		{"a jitter that is none", field(`"jitter":"NaN"`), []string{`"default"`, "jitter", "NaN"}},
 		{"a bad name", `{"caches":{"De fault":{}}}`, []string{`"De fault"`, "lower-case"}},
 		{"an empty name", `{"caches":{"":{}}}`, []string{`""`, "bytes"}},
+		{"too many tiers", field(`"tiers":["a://","b://","c://","d://"]`), []string{`"default"`, "tiers", "4 tiers"}},
+		{"tiers that are no list", field(`"tiers":{"url":"a://"}`), []string{`"default"`, "tiers"}},
+		{"a tier that is no text", field(`"tiers":["a://",1]`), []string{`"default"`, "tiers", "tier 2"}},
+		{"a tier's unknown field", field(`"tiers":["a://",{"ttl":"1m"}]`), []string{`"default"`, "tier 2", "ttl", "max_ttl"}},
+		{"a tier's field twice", field(`"tiers":["a://",{"url":"b://","url":"c://"}]`), []string{`"default"`, "tier 2", "twice"}},
+		{"a tier's number without a unit", field(`"tiers":["a://",{"max_ttl":60}]`), []string{`"default"`, "tier 2", "max_ttl", `"60s"`}},
+		{"a tier for ever", field(`"tiers":["a://",{"max_ttl":"forever"}]`), []string{`"default"`, "tier 2", "max_ttl", "forever"}},
 		{"an ambiguous name", `{"caches":{"user_negative":{}}}`, []string{`"user_negative"`, "ambiguous"}},
 		{"all at once", `{"caches":{"a":{"x":1},"b":{"ttl":"y"}}}`, []string{`"a"`, "x", `"b"`, "ttl"}},
 	}
@@ -162,6 +169,11 @@ func TestOpenRefuses(t *testing.T) {
 		}
 		return map[string]config.Cache{"default": c}
 	}
+	tiers := func(list ...config.Tier) map[string]config.Cache {
+		var c config.Cache
+		copy(c.Tiers[:], list)
+		return map[string]config.Cache{"default": c}
+	}
 	tests := []struct {
 		name   string
 		caches map[string]config.Cache
@@ -171,7 +183,15 @@ func TestOpenRefuses(t *testing.T) {
 		{"no default", map[string]config.Cache{"a": {URL: good}}, []string{`"default"`, "mandatory"}},
 		{"no URL", map[string]config.Cache{"default": {}}, []string{`"default"`, "url", "missing"}},
 		{"no scheme", one(config.Cache{URL: "localhost"}), []string{"url", "no URL"}},
-		{"an unknown scheme", one(config.Cache{URL: "tiered://a,b"}), []string{"url", `"tiered"`, "memory, null"}},
+		{"an unknown scheme", one(config.Cache{URL: "foo://a,b"}), []string{"url", `"foo"`, "memory, null"}},
+		{"tiers as a URL", one(config.Cache{URL: "tiered://a,b"}), []string{"url", "listed in tiers"}},
+		{"tiers beside a URL", one(config.Cache{URL: good, Tiers: config.Tiers{{URL: good}, {URL: good}}}), []string{"url", "beside tiers"}},
+		{"one tier", tiers(config.Tier{URL: good}), []string{"tiers", "give it as url"}},
+		{"a tier without a URL", tiers(config.Tier{}, config.Tier{URL: good}), []string{"tiers", "tier 1", "missing"}},
+		{"a tier of an unknown scheme", tiers(config.Tier{URL: good}, config.Tier{URL: "foo://"}), []string{"tiers", "tier 2", `"foo"`}},
+		{"a tier's parameter", tiers(config.Tier{URL: good}, config.Tier{URL: "memory://?x=1"}), []string{"tiers", "tier 2", `"x"`}},
+		{"a first tier elsewhere", tiers(config.Tier{URL: "tracked://"}, config.Tier{URL: good}), []string{"tiers", "store.Borrower"}},
+		{"a tier's jitter above 1", tiers(config.Tier{URL: good, MaxTTL: 1, Jitter: 2}, config.Tier{URL: good}), []string{"tiers", "tier 1", "jitter", "2"}},
 		{"an unknown codec", one(config.Cache{Codec: "raw"}), []string{"codec", `"raw"`, "json"}},
 		{"an unknown key mode", one(config.Cache{KeyMode: "allow"}), []string{"key_mode", `"allow"`, "hash, reject"}},
 		{"an unknown priority", one(config.Cache{Priority: "high"}), []string{"priority", `"high"`, "critical, important, low, normal"}},
@@ -207,6 +227,11 @@ func TestOpenRefuses(t *testing.T) {
 			}})
 			if m != nil {
 				t.Error("there is a manager")
+			}
+			for _, s := range opened {
+				if !s.closed {
+					t.Error("a store is left open")
+				}
 			}
 			for _, w := range tt.want {
 				if err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), "null, tracked", "null"), w) {
@@ -285,7 +310,8 @@ func TestNoErrorShowsAPassword(t *testing.T) {
 		"an unknown scheme":           "rediss://user:hunter2@host/0",
 		"a scheme that needs no user": "memory://user:hunter2@x",
 	} {
-		cfg := config.Config{Caches: map[string]config.Cache{"default": {URL: text}}}
+		behind := config.Cache{Tiers: config.Tiers{{URL: "memory://"}, {URL: text}}}
+		cfg := config.Config{Caches: map[string]config.Cache{"default": {URL: text}, "tiers": behind}}
 		_, err := config.Open(cfg, config.Parts{Stores: map[string]config.Opener{"redis": opener}})
 		if err == nil {
 			t.Errorf("%s: no error", name)
@@ -438,7 +464,7 @@ func TestEncodersShowNoPassword(t *testing.T) {
 	for _, secret := range []config.URL{"redis://u:s3cret@h:6379/0", "redis://s3cret@h/0", "x://h/?token=s3cret", "redis://u:s3cret@h:bad"} {
 		var log bytes.Buffer
 		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "url", secret, "cache", config.Cache{URL: secret})
-		text, err := json.Marshal(config.Cache{URL: secret})
+		text, err := json.Marshal(config.Cache{URL: secret, Tiers: config.Tiers{{URL: secret}}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,8 @@
 //	{
 //	  "caches": {
 //	    "default":  {"url": "memory://?max=256MiB", "ttl": "10m", "priority": "important"},
-//	    "sessions": {"url": "redis://localhost:6379/0", "prefix": "shop", "ttl": "12h", "key_mode": "reject"}
+//	    "sessions": {"url": "redis://localhost:6379/0", "prefix": "shop", "ttl": "12h", "key_mode": "reject"},
+//	    "catalog":  {"tiers": [{"url": "memory://", "max_ttl": "1m", "jitter": 0.1}, "redis://localhost:6379/1"]}
 //	  }
 //	}
 //
@@ -28,7 +29,8 @@
 //
 // # Fields
 //
-//	url            the store, see below; mandatory
+//	url            the store, see below; mandatory, unless there are tiers
+//	tiers          two or three stores in front of one another, see below
 //	prefix         cache.Options.Prefix
 //	version        cache.Options.Version, a whole number
 //	codec          "json", or a name in Parts.Codecs
@@ -55,6 +57,20 @@
 // Sizes are bytes, or carry a unit: KiB, MiB, GiB, TiB for powers of 1024, kB, MB, GB, TB for powers of
 // 1000; "off" means no limit. Any other scheme needs an opener in Parts.Stores, and what its URL means is
 // the opener's affair.
+//
+// # Tiers
+//
+// Tiers are listed from the store in this process down: memory in front of a server, and where one is wanted
+// a durable store behind it. Each is a URL, or an object with
+//
+//	url      the store
+//	max_ttl  how long it keeps a copy at most, a duration; left out, as long as the others
+//	jitter   the share of max_ttl, from 0 to 1, up to which a copy's life is shortened at random; default none
+//	name     what errors call it; default L1, L2, L3
+//
+// A variable holds either such a list in JSON, or URLs alone with blanks between them:
+// STRATA_CACHE_DEFAULT_TIERS="memory://?max=64MiB redis://localhost:6379/0". What package tiered does with
+// them is said there. A tier that fails where the others have an answer is an event.StoreError of the cache.
 //
 // # Environment
 //

@@ -19,6 +19,7 @@ type field struct {
 // fields are in the order of the package comment.
 var fields = []field{
 	{"url", func(c *Cache, s string) error { c.URL = URL(s); return nil }},
+	{"tiers", func(c *Cache, s string) error { return c.Tiers.set(s) }},
 	{"prefix", func(c *Cache, s string) error { c.Prefix = s; return nil }},
 	{"version", func(c *Cache, s string) error { return setInt(&c.Version, s) }},
 	{"codec", func(c *Cache, s string) error { c.Codec = s; return nil }},

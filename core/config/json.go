@@ -67,7 +67,10 @@ func parseCache(alias string, data json.RawMessage) (c Cache, err error) {
 			errs = append(errs, &FieldError{Cache: alias, Field: name, Err: errors.New("unknown field")})
 			return nil
 		}
-		text, err := scalar(value)
+		text, err := string(value), error(nil)
+		if name != "tiers" || value[0] != '[' {
+			text, err = scalar(value)
+		}
 		if err == nil {
 			err = f.set(&c, text)
 		}

@@ -42,7 +42,7 @@ func Open(cfg Config, parts Parts) (*cache.Manager, error) {
 	for _, p := range plans {
 		c, err := p.open()
 		if err != nil {
-			errs := []error{&FieldError{Cache: p.alias, Field: "url", Err: err}}
+			errs := []error{&FieldError{Cache: p.alias, Field: p.field, Err: err}}
 			for _, alias := range slices.Sorted(maps.Keys(caches)) {
 				errs = append(errs, caches[alias].Close())
 			}
@@ -55,19 +55,16 @@ func Open(cfg Config, parts Parts) (*cache.Manager, error) {
 
 // planned is one cache that only needs its store.
 type planned struct {
-	alias  string
-	url    *url.URL
-	opener Opener
-	opts   cache.Options
+	alias string
+	field string // that names the store or stores
+	store func() (store.Store, error)
+	opts  cache.Options
 }
 
 func (p planned) open() (*cache.Cache, error) {
-	st, err := p.opener(p.url)
+	st, err := p.store()
 	if err != nil {
-		return nil, redact(p.url, err)
-	}
-	if st == nil {
-		return nil, fmt.Errorf("the opener of scheme %q returned no store", p.url.Scheme)
+		return nil, err
 	}
 	c, err := cache.New(st, p.opts)
 	if err != nil {
@@ -92,37 +89,48 @@ func plan(cfg Config, parts Parts) ([]planned, error) {
 			errs = append(errs, sameVariable(alias, other))
 		}
 		variables[envAlias(alias)] = alias
-		p := planned{alias: alias}
+		p := planned{alias: alias, field: "url"}
 		fail := func(field string, err error) {
 			if err != nil {
 				errs = append(errs, &FieldError{Cache: alias, Field: field, Err: err})
 			}
 		}
 		c := cfg.Caches[alias]
-		p.url, p.opener = parts.store(c, fail)
+		if c.Tiers == (Tiers{}) {
+			p.store = parts.store(c.URL, func(err error) { fail("url", err) })
+		} else {
+			p.field, p.store = "tiers", parts.tiers(alias, c, fail)
+		}
 		p.opts = parts.options(alias, c, fail)
 		plans = append(plans, p)
 	}
 	return plans, errors.Join(errs...)
 }
 
-func (p Parts) store(c Cache, fail func(string, error)) (*url.URL, Opener) {
-	if c.URL == "" {
-		fail("url", errors.New("it is missing"))
-		return nil, nil
+// store plans one store, and returns what opens it.
+func (p Parts) store(text URL, fail func(error)) func() (store.Store, error) {
+	if text == "" {
+		fail(errors.New("it is missing"))
+		return nil
 	}
 	// The error of url.Parse quotes what it could not parse, which may be a password.
-	u, err := url.Parse(string(c.URL))
+	u, err := url.Parse(string(text))
 	if err != nil || u.Scheme == "" {
-		fail("url", errors.New("it is no URL such as memory:// or redis://host:6379/0; special characters of a password must be percent-encoded"))
-		return nil, nil
+		fail(errors.New("it is no URL such as memory:// or redis://host:6379/0; special characters of a password must be percent-encoded"))
+		return nil
 	}
 	openers := map[string]Opener{"memory": Memory(p.Observer), "null": Null()}
 	maps.Copy(openers, p.Stores)
-	if openers[u.Scheme] == nil {
-		fail("url", fmt.Errorf("there is no opener for scheme %q, only for %s", u.Scheme, names(openers)))
+	open := openers[u.Scheme]
+	switch {
+	case open != nil:
+		return func() (store.Store, error) { return openOne(u, open) }
+	case u.Scheme == "tiered":
+		fail(errors.New("stores in front of one another are listed in tiers, without a url"))
+	default:
+		fail(fmt.Errorf("there is no opener for scheme %q, only for %s", u.Scheme, names(openers)))
 	}
-	return u, openers[u.Scheme]
+	return nil
 }
 
 func (p Parts) options(alias string, c Cache, fail func(string, error)) cache.Options {

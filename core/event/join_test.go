@@ -24,8 +24,10 @@ func fill(t *testing.T, v reflect.Value, n int64) {
 		v.SetString(fmt.Sprint("text ", n))
 	case reflect.Int, reflect.Int64:
 		v.SetInt(n)
-	case reflect.Uint8:
+	case reflect.Uint8, reflect.Uint64:
 		v.SetUint(uint64(n))
+	case reflect.Float64:
+		v.SetFloat(float64(n))
 	case reflect.Bool:
 		v.SetBool(true)
 	case reflect.Interface:

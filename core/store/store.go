@@ -25,6 +25,10 @@ var ErrCorrupt = errors.New("store: corrupt entry")
 // under the same key is removed: it must not outlive the write that was meant to replace it.
 var ErrTooLarge = errors.New("store: entry too large")
 
+// ErrRefused is what errors.Is finds in the error of an operation that the server has answered and does not
+// carry out: it is out of memory, read-only, or does not allow it. It is not out of reach.
+var ErrRefused = errors.New("store: refused by the server")
+
 // ErrNotInteger is returned by Incr on an entry that is not a counter.
 var ErrNotInteger = errors.New("store: value is not an integer")
 

@@ -8,7 +8,7 @@ import (
 	"github.com/strata-cache/strata/core/store"
 )
 
-// Apply applies records, which must follow on what is applied already; those that are are passed over. At
+// Apply applies records, which must follow on what is applied already; what is applied is passed over. At
 // the first that does not follow it stops, with ErrGap; those before it count.
 func (m *Mirror) Apply(records ...store.Record) error {
 	m.mu.Lock()
@@ -229,5 +229,6 @@ func (c *change) prefix(name string, at store.Position) {
 		c.next.hard = later(c.next.hard, marks[0].at)
 		marks = marks[1:]
 	}
-	c.next.prefixes = append(marks, prefixMark{name, at})
+	marks = append(marks, prefixMark{name, at})
+	c.next.prefixes = marks
 }

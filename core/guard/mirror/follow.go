@@ -41,7 +41,8 @@ type FollowOptions struct {
 	// Heartbeat is how long a read waits for records, and how often the end of the log is looked at. Default:
 	// 1 second.
 	Heartbeat time.Duration
-	// Blind is how long after the last confirmation the mirror counts as blind. Default: 3 heartbeats.
+	// Blind is how long after the last confirmation the mirror counts as blind; at least two heartbeats.
+	// Default: 3 heartbeats.
 	Blind time.Duration
 	// Buffer is how many records are remembered, to be put back into a log that has lost them; and sixteen
 	// times as many items. A log that has lost more is flushed. Default: 4,096.
@@ -63,6 +64,7 @@ func (o FollowOptions) withDefaults() FollowOptions {
 	if o.Blind <= 0 {
 		o.Blind = DefaultMissed * o.Heartbeat
 	}
+	o.Blind = max(o.Blind, 2*o.Heartbeat)
 	if o.Buffer <= 0 {
 		o.Buffer = DefaultBuffer
 	}

@@ -329,6 +329,26 @@ func TestFollowerCloses(t *testing.T) {
 	}
 }
 
+func TestCloseEndsACallersSync(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := &server{}
+		n := startProcess(t, &client{to: srv}, FollowOptions{})
+		must(t, n.f.WaitSynced(t.Context()))
+		synctest.Wait()
+		srv.mu.Lock()
+		srv.hung = true // the reader waits and does not notice yet
+		srv.mu.Unlock()
+		caught := make(chan error, 1)
+		go func() { caught <- n.f.CatchUp(context.Background()) }()
+		synctest.Wait()
+		began := time.Now()
+		must(t, n.f.Close())
+		if err := <-caught; err == nil || time.Since(began) != 0 {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
+}
+
 func TestCatchUpIsShared(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := &server{}
@@ -379,10 +399,10 @@ func TestFollowerPassedByTrimming(t *testing.T) {
 		synctest.Wait()
 		n.said()
 		e, labelled := n.stamped(), n.stamped()
-		labelled.Tags = []string{"a"}
+		labelled.Tags = []string{"a3"}
 		c.turnTo(&server{hung: true})
 		for i := range 20 {
-			must(t, other.invalidate(t.Context(), key(fmt.Sprint(i)), tag("a")))
+			must(t, other.invalidate(t.Context(), key(fmt.Sprint(i)), tag(fmt.Sprint("a", i))))
 		}
 		srv.set(func(s *server) { s.records = s.records[15:] })
 		c.turnTo(srv)
@@ -437,7 +457,7 @@ func lost(t *testing.T, nodes, keep int, opts FollowOptions) (*server, *client, 
 	for _, n := range all {
 		n.said()
 	}
-	restored := old.fork(keep)
+	restored := old.fork(keep).late()
 	c.turnTo(restored)
 	return restored, c, all, e
 }

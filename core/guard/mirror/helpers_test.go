@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -9,7 +10,12 @@ import (
 	"github.com/strata-cache/strata/core/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if url := os.Getenv(childEnv); url != "" {
+		os.Exit(followAsChild(url))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func at(n uint64) store.Position { return store.Position{Time: n} }
 

@@ -17,12 +17,12 @@ var errDown = errors.New("memlog: down")
 type server struct {
 	mu      sync.Mutex
 	records []store.Record
-	changed chan struct{} // closed with the next record
+	changed chan struct{}  // closed with the next record
 	tick    *atomic.Uint64 // its clock; nil: made when needed
-	down    bool // everything fails at once
-	hung    bool // nothing answers
-	refuse  int  // so many appends are refused after they were carried out
-	few     int  // records that a read returns at most; 0: all
+	down    bool           // everything fails at once
+	hung    bool           // nothing answers
+	refuse  int            // so many appends are refused after they were carried out
+	few     int            // records that a read returns at most; 0: all
 	reads   atomic.Int64
 	deleted []string
 }
@@ -64,8 +64,15 @@ func (s *server) rouse() {
 func (s *server) fork(n int) *server {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n = min(n, len(s.records))
+	n = max(0, min(n, len(s.records)))
 	return &server{records: slices.Clone(s.records[:n]), tick: s.tick, few: s.few}
+}
+
+// late gives the server a clock that says what it said at its last record.
+func (s *server) late() *server {
+	s.tick = new(atomic.Uint64)
+	s.tick.Store(max(1, s.last().Position.Time))
+	return s
 }
 
 func (s *server) set(change func(s *server)) {
@@ -150,10 +157,13 @@ func (s *server) behind(after store.Position) []store.Record {
 }
 
 func (c *client) ReadLog(ctx context.Context, after store.Position, wait time.Duration) ([]store.Record, error) {
+	s := c.server()
 	timer := time.NewTimer(max(wait, 0))
 	defer timer.Stop()
 	for {
-		s := c.server()
+		if s != c.server() {
+			return nil, errDown // the connection is cut
+		}
 		if err := s.enter(ctx); err != nil {
 			return nil, err
 		}

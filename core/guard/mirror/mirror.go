@@ -45,7 +45,8 @@ type Options struct {
 	Scope string
 	// Now tells the time. Default: time.Now.
 	Now func() time.Time
-	// Applied is called with the items of each record after they count, in order; it must not block. Nil:
+	// Applied is called with the items of one or more records after they count, in order, one call at a time;
+	// what is read again is told again. It must neither block nor call the mirror's methods that apply. Nil:
 	// nobody is told.
 	Applied func([]store.Invalidation)
 }

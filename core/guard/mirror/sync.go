@@ -80,14 +80,21 @@ func (f *Follower) step(ctx context.Context) (done bool, err error) {
 	case before(last.Position, was), last.Position == was && newest.Position == was && !same(newest, last):
 		return false, f.diverged(ctx, first, last)
 	}
+	// The record that was applied last is read again where it can be: after a loss another one may have got
+	// its position.
+	from, compare := was, newest.Position == was && !before(was, first.Position)
+	if compare {
+		from = justBefore(was)
+	}
 	for before(f.m.Applied(), last.Position) {
-		records, err := f.read(ctx, f.m.Applied(), 0)
+		records, err := f.read(ctx, from, 0)
 		if err != nil || len(records) == 0 {
 			return false, err
 		}
-		if f.m.Apply(records...) != nil {
+		if compare && !same(newest, records[0]) || f.m.Apply(records...) != nil {
 			return false, f.diverged(ctx, first, last)
 		}
+		from, compare = records[len(records)-1].Position, false
 	}
 	f.confirm(at, clock)
 	return true, f.settle(ctx)

@@ -12,7 +12,7 @@ import (
 // again and again. Between two questions for one of these come several times more random ones than there is
 // room for, so that whoever evicts by age or by last use remembers none of them.
 func TestHotNullsSurviveAFlood(t *testing.T) {
-	const maxKeys, rounds = 1000, 16
+	const maxKeys, rounds = 400, 16
 	for _, tc := range []struct {
 		name   string
 		hot    int
@@ -20,11 +20,11 @@ func TestHotNullsSurviveAFlood(t *testing.T) {
 		before bool    // the hot keys were known before the flood began
 		atRest float64 // the share of hot questions that is answered, in the second half
 	}{
-		{"1 to 1", 200, 1, false, 0.99},
-		{"10 to 1", 200, 10, false, 0.98},
-		{"half of the room, 10 to 1", 500, 10, false, 0.93}, // 0.79 without ghosts
-		{"half of the room, known before", 500, 10, true, 0.93},
-		{"100 to 1", 200, 100, false, 0.75}, // 0.44 without ghosts
+		{"1 to 1", 80, 1, false, 0.99},
+		{"10 to 1", 80, 10, false, 0.98},
+		{"half of the room, 10 to 1", 200, 10, false, 0.93}, // 0.79 without ghosts
+		{"half of the room, known before", 200, 10, true, 0.93},
+		{"100 to 1", 80, 100, false, 0.75}, // 0.44 without ghosts
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := open(t, negative.Options{MaxKeys: maxKeys})

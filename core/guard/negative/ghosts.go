@@ -12,12 +12,5 @@ func digest(hash uint64) uint32 { return uint32(hash>>32) | 1 }
 
 func (g ghosts) put(hash uint64) { g[hash&uint64(len(g)-1)] = digest(hash) }
 
-// take reports whether the key was evicted lately, and forgets it.
-func (g ghosts) take(hash uint64) bool {
-	place := &g[hash&uint64(len(g)-1)]
-	if *place != digest(hash) {
-		return false
-	}
-	*place = 0
-	return true
-}
+// has reports whether the key was evicted lately.
+func (g ghosts) has(hash uint64) bool { return g[hash&uint64(len(g)-1)] == digest(hash) }

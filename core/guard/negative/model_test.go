@@ -6,9 +6,10 @@ import (
 	"sync"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/strata-cache/strata/core/guard/negative"
 	"github.com/strata-cache/strata/core/store"
-	"pgregory.net/rapid"
 )
 
 // TestModel compares a set with a map. A set with room for all is the map; one without may have forgotten

@@ -76,12 +76,14 @@ func (s *shard) set(hash uint64, key string, e *store.Entry, now int64) {
 		n.visited.Store(true)
 		s.shrink(s.maxKeys, s.maxBytes, now)
 	default:
-		s.shrink(s.maxKeys-1, s.maxBytes-weight, now)
-		s.insert(hash, strings.Clone(key), e, weight) // the key may be part of something larger
+		// The key may be part of something larger.
+		n = &node{hash: hash, key: strings.Clone(key), bytes: weight}
+		n.entry.Store(e)
+		s.insert(n, now)
 	}
 }
 
-func (s *shard) insert(hash uint64, key string, e *store.Entry, weight int) {
+func (s *shard) insert(n *node, now int64) {
 	t := s.table.Load()
 	if t == nil {
 		size := 1 << bits.Len(uint(s.maxKeys))
@@ -90,9 +92,9 @@ func (s *shard) insert(hash uint64, key string, e *store.Entry, weight int) {
 		s.ghosts = make(ghosts, ghostsPerKey*size)
 		s.table.Store(t)
 	}
-	n := &node{hash: hash, key: key, bytes: weight, older: s.newest}
-	n.entry.Store(e)
-	n.visited.Store(s.ghosts.take(hash))
+	n.visited.Store(s.ghosts.has(n.hash))
+	s.shrink(s.maxKeys-1, s.maxBytes-n.bytes, now)
+	n.older = s.newest
 	if s.newest != nil {
 		s.newest.newer = n
 	} else {
@@ -100,8 +102,8 @@ func (s *shard) insert(hash uint64, key string, e *store.Entry, weight int) {
 	}
 	s.newest = n
 	s.keys++
-	s.bytes += weight
-	head := t.chain(hash)
+	s.bytes += n.bytes
+	head := t.chain(n.hash)
 	n.next.Store(head.Load())
 	head.Store(n)
 }

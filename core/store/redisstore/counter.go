@@ -147,6 +147,11 @@ func counterOf(key string, cmd *redis.Cmd, now int64) (*store.Entry, error) {
 	if !ok {
 		return nil, store.ErrMiss
 	}
+	return livingEntry(key, data, pttl, now)
+}
+
+// livingEntry is entryOf for what lives pttl milliseconds more, which the form of a counter does not say.
+func livingEntry(key, data string, pttl, now int64) (*store.Entry, error) {
 	e, err := entryOf(key, data, now)
 	if err == nil && e.Flags&store.FlagCounter != 0 && pttl >= 0 {
 		e.Gone = now + max(pttl, 1) // one in its last millisecond is still there

@@ -41,9 +41,21 @@ func (s *Store) failure(ctx context.Context, op string, err error) error {
 		return fmt.Errorf("%w: %s: %s", ErrTimeout, op, err.Error())
 	case redis.HasErrorPrefix(err, "WRONGTYPE"):
 		return fmt.Errorf("redisstore: %s: %w", op, errWrongType)
+	case isReply(err) && !unavailable(err):
+		return fmt.Errorf("redisstore: %s: %w: %w", op, store.ErrRefused, err)
 	default:
 		return fmt.Errorf("redisstore: %s: %w", op, err)
 	}
+}
+
+// unavailable reports whether a reply says that the server cannot answer for now.
+func unavailable(err error) bool {
+	for _, prefix := range [...]string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY"} {
+		if redis.HasErrorPrefix(err, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // ended is ctx.Err, but does not wait for ctx's timer where a socket's was faster.

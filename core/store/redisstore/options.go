@@ -14,6 +14,8 @@ const (
 	DefaultOpTimeout = 50 * time.Millisecond
 	// DefaultMaxEntryBytes is the size of the largest frame that is stored: 8 MiB.
 	DefaultMaxEntryBytes = 8 << 20
+	// DefaultLogLength is how many records the log keeps.
+	DefaultLogLength = 100_000
 )
 
 const (
@@ -26,8 +28,8 @@ const (
 // Options configure a store. The zero value is safe, with the defaults above.
 type Options struct {
 	// Prefix is this store's namespace on the server: what its keys begin with, and what Clear keeps to.
-	// No store's prefix may be the beginning of another's. At most 256 bytes, no control characters.
-	// Empty means DefaultPrefix.
+	// No store's prefix may be the beginning of another's. At most 256 bytes, no control characters;
+	// braces only in pairs with something between them, a hash tag. Empty means DefaultPrefix.
 	Prefix string
 	// OpTimeout is what one round trip may take, from the wait for a connection on; a caller's nearer
 	// deadline wins. Zero means DefaultOpTimeout, negative means no limit beside those of the client.
@@ -36,9 +38,13 @@ type Options struct {
 	// of 96 bytes. A larger one is refused with store.ErrTooLarge. Zero means DefaultMaxEntryBytes,
 	// negative means what a server takes, 512 MiB.
 	MaxEntryBytes int
+	// LogLength is how many records the log keeps, about: the server cuts it by blocks of some hundred. A
+	// process that was away for longer than they reach back finds that it has missed some, and drops what it
+	// has. Zero means DefaultLogLength, negative means that the log is never cut.
+	LogLength int
 }
 
-// withDefaults returns o with every field meant literally; OpTimeout is 0 for none.
+// withDefaults returns o with every field meant literally; OpTimeout and LogLength are 0 for none.
 func (o Options) withDefaults() (Options, error) {
 	if o.Prefix == "" {
 		o.Prefix = DefaultPrefix
@@ -50,6 +56,15 @@ func (o Options) withDefaults() (Options, error) {
 		if c := o.Prefix[i]; c < ' ' || c == 0x7f {
 			return o, errors.New("redisstore: Prefix holds a control character")
 		}
+	}
+	if err := validTags(o.Prefix); err != nil {
+		return o, err
+	}
+	switch {
+	case o.LogLength == 0:
+		o.LogLength = DefaultLogLength
+	case o.LogLength < 0:
+		o.LogLength = 0
 	}
 	switch {
 	case o.OpTimeout == 0:

@@ -13,17 +13,20 @@ import (
 	"github.com/strata-cache/strata/core/store"
 )
 
-// Store keeps entries on a Redis server under one prefix. It is safe for concurrent use, and starts no
-// goroutine. Make one with Open or New.
+// Store keeps entries on a Redis server under one prefix. It is safe for concurrent use. Goroutines live no
+// longer than the call of ReadLog or Wakes that starts them. Make one with Open or New.
 type Store struct {
 	client redis.UniversalClient
 	opts   Options
 	// single says that any keys may stand in one command: the client speaks to one server.
 	single bool
 
+	reader logReader
+
 	closed      atomic.Bool
 	closing     sync.Once
-	closeClient func() error // nil where the client is the caller's
+	ended       chan struct{} // closed by Close
+	closeClient func() error  // nil where the client is the caller's
 }
 
 var (
@@ -34,6 +37,9 @@ var (
 	_ store.Counter = (*Store)(nil)
 	_ store.Scanner = (*Store)(nil)
 	_ store.Pinger  = (*Store)(nil)
+	_ store.Log     = (*Store)(nil)
+	_ store.Leaser  = (*Store)(nil)
+	_ store.Locker  = (*Store)(nil)
 )
 
 // New opens a store over a client that stays the caller's: Close leaves it open. Unless OpTimeout is
@@ -53,7 +59,7 @@ func New(client redis.UniversalClient, opts Options) (*Store, error) {
 			"set ContextTimeoutEnabled in its options, or a negative OpTimeout")
 	}
 	_, single := client.(*redis.Client)
-	return &Store{client: client, opts: opts, single: single}, nil
+	return &Store{client: client, opts: opts, single: single, ended: make(chan struct{})}, nil
 }
 
 // keepsDeadlines reports whether the client heeds a context's deadline. Of a client that is not
@@ -169,6 +175,8 @@ func (s *Store) Close() error {
 	var err error
 	s.closing.Do(func() {
 		s.closed.Store(true)
+		close(s.ended)
+		s.reader.close()
 		if s.closeClient != nil {
 			err = s.closeClient()
 		}

@@ -20,12 +20,14 @@ if fresh(KEYS[1], tonumber(ARGV[1])) then return redis.call('GET', KEYS[1]) end
 put(KEYS[1], ARGV[2], ARGV[3])
 return 1`)
 
-	// deleteScript: KEYS keys; ARGV now. How many were live and fresh.
-	deleteScript = redis.NewScript(luaFresh + `
+	// deleteScript: KEYS of each entry its key, lease and waiters; ARGV now, channels. How many were live
+	// and fresh. Who waits may lease the key at once.
+	deleteScript = redis.NewScript(luaFresh + luaWake + `
 local n = 0
-for _, key in ipairs(KEYS) do
-	if fresh(key, tonumber(ARGV[1])) then n = n + 1 end
-	redis.call('UNLINK', key)
+for i = 1, #KEYS, 3 do
+	if fresh(KEYS[i], tonumber(ARGV[1])) then n = n + 1 end
+	redis.call('UNLINK', KEYS[i])
+	unguard(KEYS[i + 1], KEYS[i + 2], ARGV[2], KEYS[i], FREE)
 end
 return n`)
 

@@ -12,25 +12,20 @@ import (
 )
 
 // Delete is one script for every 1,000 keys, on a Cluster or Ring one for each key, 1,000 in a pipeline.
-// It counts by this process's clock. With an error the count is what is known to have been there.
+// It ends the leases on the keys, and counts by this process's clock. With an error the count is what is known to have been there.
 func (s *Store) Delete(ctx context.Context, keys ...string) (int, error) {
 	if len(keys) == 0 && s.closed.Load() {
 		return 0, errClosed
 	}
-	n := 0
+	return s.delete(ctx, "delete", keys)
+}
+
+func (s *Store) delete(ctx context.Context, op string, keys []string) (n int, err error) {
 	var errs distinct
 	for batch := range slices.Chunk(keys, batchSize) {
 		now := time.Now().UnixMilli()
-		names := s.names(batch)
-		calls := []call{{names, []any{now}}}
-		if !s.single {
-			calls = make([]call, len(names))
-			for i := range names {
-				calls[i] = call{names[i : i+1], []any{now}}
-			}
-		}
-		err := s.do(ctx, "delete", func(ctx context.Context) error {
-			for _, cmd := range s.run(ctx, deleteScript, calls) {
+		err := s.do(ctx, op, func(ctx context.Context) error {
+			for _, cmd := range s.run(ctx, deleteScript, s.deletions(batch, now)) {
 				some, err := cmd.Int()
 				if err != nil {
 					errs.add(err)
@@ -46,24 +41,47 @@ func (s *Store) Delete(ctx context.Context, keys ...string) (int, error) {
 	return n, nil
 }
 
+// deletions are the runs of deleteScript for the keys: one, or on many slots one for each.
+func (s *Store) deletions(keys []string, now int64) []call {
+	args := []any{now, s.channels()}
+	if s.single {
+		names := make([]string, 0, 3*len(keys))
+		for _, k := range keys {
+			names = append(names, s.guarded(k)...)
+		}
+		return []call{{names, args}}
+	}
+	calls := make([]call, len(keys))
+	for i, k := range keys {
+		calls[i] = call{s.guarded(k), args}
+	}
+	return calls
+}
+
 // Add is one script, in which the comparison with Fresh is made by this process's clock. What stands in the
 // way is sent back: where it is damaged, a second script replaces it.
 func (s *Store) Add(ctx context.Context, key string, e *store.Entry) (bool, error) {
-	now := time.Now().UnixMilli()
-	f, refused := s.formOf(key, e, now)
-	var there any
-	err := s.do(ctx, "add", func(ctx context.Context) (err error) {
-		there, err = addScript.Run(ctx, s.client, []string{s.name(key)}, now, f.data, f.px).Result()
-		return err
-	})
-	stored := err == nil
-	if data, blocked := there.(string); err == nil && blocked {
-		stored, err = s.replaceCorrupt(ctx, "add", key, data, f)
-	}
+	f, refused := s.formOf(key, e, time.Now().UnixMilli())
+	stored, err := s.addForm(ctx, "add", key, f)
 	if stored && refused != nil {
 		return false, fmt.Errorf("redisstore: add: %w", refused)
 	}
 	return stored, err
+}
+
+func (s *Store) addForm(ctx context.Context, op, key string, f form) (stored bool, err error) {
+	var there any
+	err = s.do(ctx, op, func(ctx context.Context) (err error) {
+		there, err = addScript.Run(ctx, s.client, []string{s.name(key)}, time.Now().UnixMilli(), f.data, f.px).Result()
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	if data, blocked := there.(string); blocked {
+		return s.replaceCorrupt(ctx, op, key, data, f)
+	}
+	return true, nil
 }
 
 // replaceCorrupt stores f under key if data, which was there a moment ago, still is and is no entry of ours,

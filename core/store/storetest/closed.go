@@ -74,12 +74,12 @@ func wantClosed(b box, seen *store.Entry) {
 			b.t.Errorf("%s on a closed store: %v, want store.ErrClosed", op.name, err)
 		}
 	}
-	if s, ok := b.s.(store.Borrower); ok {
+	if s, ok := store.As[store.Borrower](b.s); ok {
 		if e := s.GetBorrowed([]byte("k")); e != nil {
 			b.t.Errorf("GetBorrowed on a closed store: %q, want nil", e.Value)
 		}
 	}
-	if s, ok := b.s.(store.Batcher); ok {
+	if s, ok := store.As[store.Batcher](b.s); ok {
 		items := []store.Item{{Key: "a", Entry: entry("a")}, {Key: "b", Entry: entry("b")}}
 		if failed, err := s.SetMany(b.ctx, items); err == nil || len(failed) != 2 {
 			b.t.Errorf("SetMany on a closed store: %v, %v, want both keys to fail", failed, err)
@@ -100,7 +100,7 @@ func operations(s store.Store, seen *store.Entry) []operation {
 		{"Delete", func(ctx context.Context, key string) error { _, err := s.Delete(ctx, key); return err }},
 		{"Clear", func(ctx context.Context, key string) error { return s.Clear(ctx, key) }},
 	}
-	if c, ok := s.(store.Batcher); ok {
+	if c, ok := store.As[store.Batcher](s); ok {
 		ops = append(ops,
 			operation{"GetMany", func(ctx context.Context, key string) error {
 				_, err := c.GetMany(ctx, []string{key, "other"})
@@ -111,13 +111,13 @@ func operations(s store.Store, seen *store.Entry) []operation {
 				return err
 			}})
 	}
-	if c, ok := s.(store.Adder); ok {
+	if c, ok := store.As[store.Adder](s); ok {
 		ops = append(ops, operation{"Add", func(ctx context.Context, key string) error {
 			_, err := c.Add(ctx, key, entry("v"))
 			return err
 		}})
 	}
-	if c, ok := s.(store.Toucher); ok {
+	if c, ok := store.As[store.Toucher](s); ok {
 		if seen == nil {
 			seen = entry("v")
 		}
@@ -126,13 +126,13 @@ func operations(s store.Store, seen *store.Entry) []operation {
 			return err
 		}})
 	}
-	if c, ok := s.(store.Counter); ok {
+	if c, ok := store.As[store.Counter](s); ok {
 		ops = append(ops, operation{"Incr", func(ctx context.Context, key string) error {
 			_, err := c.Incr(ctx, key, 1, counter("0", inAnHour()))
 			return err
 		}})
 	}
-	if c, ok := s.(store.Scanner); ok {
+	if c, ok := store.As[store.Scanner](s); ok {
 		ops = append(ops, operation{"Scan", func(ctx context.Context, key string) error {
 			for _, err := range c.Scan(ctx, "") {
 				if err != nil {
@@ -142,7 +142,7 @@ func operations(s store.Store, seen *store.Entry) []operation {
 			return nil
 		}})
 	}
-	if c, ok := s.(store.Pinger); ok {
+	if c, ok := store.As[store.Pinger](s); ok {
 		ops = append(ops, operation{"Ping", func(ctx context.Context, _ string) error { return c.Ping(ctx) }})
 	}
 	return ops

@@ -167,9 +167,9 @@ func counterCases() []testCase[store.Counter] {
 			wg.Wait()
 		}},
 		{"with Add: a counter is absent once", func(b box, c store.Counter) {
-			a, ok := c.(store.Adder)
+			a, ok := store.As[store.Adder](b.s)
 			if !ok {
-				b.t.Logf("%T is no store.Adder", c)
+				b.t.Logf("%T is no store.Adder", b.s)
 				return
 			}
 			end := inAnHour()
@@ -179,9 +179,9 @@ func counterCases() []testCase[store.Counter] {
 			b.wantIncr(c, 2, "k", 1, nil)
 		}},
 		{"with Touch: the value is kept and stays a counter", func(b box, c store.Counter) {
-			t, ok := c.(store.Toucher)
+			t, ok := store.As[store.Toucher](b.s)
 			if !ok {
-				b.t.Logf("%T is no store.Toucher", c)
+				b.t.Logf("%T is no store.Toucher", b.s)
 				return
 			}
 			end := inAnHour()
@@ -200,9 +200,9 @@ func counterCases() []testCase[store.Counter] {
 			b.wantMiss("k")
 		}},
 		{"with GetMany and SetMany: counters among entries", func(b box, c store.Counter) {
-			m, ok := c.(store.Batcher)
+			m, ok := store.As[store.Batcher](b.s)
 			if !ok {
-				b.t.Logf("%T is no store.Batcher", c)
+				b.t.Logf("%T is no store.Batcher", b.s)
 				return
 			}
 			end := inAnHour()

@@ -27,7 +27,7 @@ func scannerCases() []testCase[store.Scanner] {
 		{"shows stale entries and counters", func(b box, c store.Scanner) {
 			b.set("a", stale("v"))
 			want := []string{"a"}
-			if _, ok := c.(store.Counter); ok {
+			if _, ok := store.As[store.Counter](b.s); ok {
 				b.set("c", counter("1", 0))
 				want = append(want, "c")
 			}

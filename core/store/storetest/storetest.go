@@ -18,7 +18,8 @@ import (
 type Open func(t *testing.T) store.Store
 
 // Run checks that the stores which open returns keep the contract of [store.Store] and of each optional
-// capability that they have. A capability that they lack is named in the log.
+// capability that they have, of their own or as a store.Composite. A capability that they lack is named in
+// the log.
 //
 // A store whose largest entry is below 1 MiB passes when it answers store.ErrTooLarge and forgets the
 // older entry; that is logged too.
@@ -41,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	runCapability(t, open, "Borrower", borrowerCases())
 	runCapability(t, open, "Pinger", pingerCases())
 	runCapability(t, open, "Sizer", sizerCases())
+	runFronted(t, open)
 }
 
 // testCase is one sentence of the contract. C is store.Store or a capability of the same store.
@@ -65,14 +67,14 @@ func runCapability[C any](t *testing.T, open Open, name string, cases []testCase
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
 		probe := newBox(t, open)
-		if _, ok := probe.s.(C); !ok {
+		if _, ok := store.As[C](probe.s); !ok {
 			t.Logf("%T is no store.%s: its cases were not run", probe.s, name)
 			return
 		}
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				b := newBox(t, open)
-				inner, ok := b.s.(C)
+				inner, ok := store.As[C](b.s)
 				if !ok {
 					t.Fatalf("%T is no store.%s, though an earlier one was", b.s, name)
 				}

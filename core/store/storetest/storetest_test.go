@@ -52,18 +52,39 @@ func TestRunFindsFaults(t *testing.T) {
 		{"GetBorrowed writes to the key", "Borrower/the_key_is_neither_kept_nor_changed"},
 	}
 	for _, f := range faults {
+		t.Run(f.fault, func(t *testing.T) { wantFinding(t, "TestRunPassesTheReference", f.fault, f.failing) })
+	}
+}
+
+func TestRunFindsFaultsOfFrontedStores(t *testing.T) {
+	faults := []struct{ fault, failing string }{
+		{"invalid entries are returned", "an_entry_that_is_not_valid_is_passed_over_in_the_first_tier"},
+		{"a stale entry hides a fresh one", "a_stale_entry_does_not_hide_a_fresh_one_behind_it"},
+		{"nothing is copied up", "what_is_found_behind_it_is_copied_into_it,_and_shared"},
+		{"GetManyValid takes everything", "GetManyValid_does_all_of_this_for_each_key"},
+		{"Delete leaves the first tier", "Delete,_Clear_and_a_Set_of_what_is_Gone_clean_the_first_tier"},
+		{"Peek looks behind", "Peek_sees_the_first_tier_only"},
+		{"SetFront stores behind", "SetFront,_DropFront_and_ClearFront_leave_what_is_behind_alone"},
+	}
+	for _, f := range faults {
 		t.Run(f.fault, func(t *testing.T) {
-			name := "TestRunPassesTheReference/" + f.failing
-			group, _, _ := strings.Cut(f.failing, "/")
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestRunPassesTheReference$/^"+group+"$")
-			cmd.Env = append(os.Environ(), faultEnv+"="+f.fault)
-			out, err := cmd.CombinedOutput()
-			if err == nil {
-				t.Fatal("the suite passes")
-			}
-			if !strings.Contains(string(out), "--- FAIL: "+name+" ") {
-				t.Errorf("%s does not fail:\n%s", name, out)
-			}
+			wantFinding(t, "TestRunPassesTheFrontedReference", f.fault, "Fronted/"+f.failing)
 		})
+	}
+}
+
+// wantFinding runs a test on a store with a fault, and wants the named case to fail.
+func wantFinding(t *testing.T, test, fault, failing string) {
+	t.Helper()
+	name := test + "/" + failing
+	group, _, _ := strings.Cut(failing, "/")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$/^"+group+"$")
+	cmd.Env = append(os.Environ(), faultEnv+"="+fault)
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		t.Fatal("the suite passes")
+	}
+	if !strings.Contains(string(out), "--- FAIL: "+name+" ") {
+		t.Errorf("%s does not fail:\n%s", name, out)
 	}
 }
