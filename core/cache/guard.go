@@ -36,7 +36,7 @@ func (e *engine) guard() error {
 	if e.opts.Policy.Coalesce == Fleet && !grants {
 		return e.unsupported("Policy.Coalesce: Fleet", "store.Leaser")
 	}
-	if grants && e.opts.Policy.Coalesce != Process {
+	if grants {
 		locker, _ := store.As[store.Locker](e.store)
 		e.leases, err = lease.New(leaser, lease.Options{TTL: e.opts.LeaseTTL, Locker: locker, Logger: e.opts.Logger})
 		if err != nil {
@@ -81,7 +81,11 @@ func (e *engine) newBreaker() (err error) {
 		ctx, cancel := context.WithTimeout(ctx, e.opts.StoreTimeout)
 		defer cancel()
 		return pinger.Ping(ctx)
-	}, breaker.Options{})
+	}, breaker.Options{Changed: func(open bool) {
+		if o := e.opts.Observer; o != nil && o.Breaker != nil {
+			o.Breaker(event.Breaker{Cache: e.opts.Name, Open: open})
+		}
+	}})
 	return err
 }
 

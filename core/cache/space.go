@@ -17,6 +17,7 @@ type Space struct {
 	name   string
 	layer  event.Layer
 	prefix string // what every final key begins with
+	places *bulkhead
 }
 
 // NewSpace returns the region called name of the cache, for a layer that keeps entries of its own. A
@@ -35,7 +36,7 @@ func (c *Cache) NewSpace(name string, layer event.Layer) (*Space, error) {
 		return nil, fmt.Errorf("cache: name %q is taken in cache %q", name, c.opts.Name)
 	}
 	c.spaces[prefix] = true
-	return &Space{engine: c.engine, name: name, layer: layer, prefix: prefix}, nil
+	return &Space{engine: c.engine, name: name, layer: layer, prefix: prefix, places: newBulkhead(&c.opts.Policy)}, nil
 }
 
 func checkName(name string) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/strata-cache/strata/core/event"
 	"github.com/strata-cache/strata/core/guard/lease"
 	"github.com/strata-cache/strata/core/guard/mirror"
+	"github.com/strata-cache/strata/core/guard/refresh"
 	"github.com/strata-cache/strata/core/store"
 )
 
@@ -50,6 +51,17 @@ func (s *Space) putOrFront(ctx context.Context, key string, e *store.Entry) erro
 // Note adds the entry under a final key to what is collected through ctx: see Track.
 func (s *Space) Note(ctx context.Context, key string, e *store.Entry) { s.note(ctx, key, e, false) }
 
+// Enter takes a place among the Policy.MaxLoads things of the space that are made at the same time; leave
+// frees it. It returns ErrOverload where none became free within Policy.LoadWait.
+func (s *Space) Enter(ctx context.Context) (leave func(), err error) { return s.places.enter(ctx) }
+
+// Behind runs work in the background, unless that is being done for key, or has failed a moment ago.
+func (s *Space) Behind(key string, work func(context.Context) error) {
+	if s.queue.Wanted(key) {
+		s.queue.Submit(refresh.Job{Key: key, Kind: s.name, Timeout: s.opts.Policy.HardTimeout, Run: work})
+	}
+}
+
 // Disabled reports whether ctx, or the environment, has switched the cache off.
 func (s *Space) Disabled(ctx context.Context) bool { return s.disabled(ctx) }
 
@@ -80,7 +92,7 @@ const (
 // is there and cannot be used, or nil, and valid tells whether what another process makes can be.
 func (s *Space) Turn(ctx context.Context, key string, seen *store.Entry, wait time.Duration, valid func(*store.Entry) bool) (*Turn, TurnState) {
 	t := &Turn{space: s, right: right{stamp: s.mirror.Applied()}}
-	if s.leases == nil {
+	if s.leases == nil || s.opts.Policy.Coalesce == Process {
 		return t, TurnYours
 	}
 	out, err := s.leases.Acquire(ctx, key, seen, wait, func(e *store.Entry) bool {

@@ -234,8 +234,13 @@ func TestNobodyWaitsLongerThanTheHardTimeout(t *testing.T) {
 		a.begin(get("/", "X-Slow: 1"))
 		synctest.Wait()
 		start := time.Now()
-		if w := a.get(t, "/"); w.text() != "body" || time.Since(start) != time.Second {
-			t.Errorf("%q after %v", w.text(), time.Since(start))
+		w := a.get(t, "/")
+		if w.status != http.StatusServiceUnavailable || w.header.Get("Retry-After") != "1" || time.Since(start) != time.Second {
+			t.Errorf("%d %v after %v", w.status, w.header, time.Since(start))
+		}
+		// Those who come next do not wait for it.
+		if w := a.get(t, "/"); w.text() != "body" {
+			t.Errorf("%d %q", w.status, w.text())
 		}
 		sleep(time.Minute)
 	})

@@ -105,6 +105,18 @@ type Options struct {
 	// HardTimeout ends the context of a handler that has not begun to stream its answer, when requests
 	// may be waiting for it. Default: the cache's Policy.HardTimeout; negative: never.
 	HardTimeout time.Duration
+	// Unavailable answers where a page is not there and cannot be made: Policy.MaxLoads pages are being made
+	// and none has ended within Policy.LoadWait, the run that a request has waited for has exceeded
+	// HardTimeout, or the handler's error says the same of what it needs (cache.ErrOverload,
+	// cache.ErrTimeout) before it has answered. Default: status 503 with Retry-After: 1.
+	Unavailable http.Handler
+	// Fallback answers a request for a page that is not there with simplified data, at once, while the page
+	// is being made in the background. What it answers is not stored. Default: the request makes the page,
+	// and waits.
+	Fallback http.Handler
+	// Handler is what background requests are sent through. Default: the handler of the http.Server that
+	// the request came from; where there is none, Fallback is not used.
+	Handler http.Handler
 	// Name is the cache's name in Cache-Status, a token (RFC 9211 §2). Default: "strata". "-": no
 	// Cache-Status is sent.
 	Name string
@@ -140,6 +152,9 @@ func (o Options) resolve() (Options, error) {
 	}
 	if o.Name == "" {
 		o.Name = "strata"
+	}
+	if o.Unavailable == nil {
+		o.Unavailable = http.HandlerFunc(unavailable)
 	}
 	if o.Name != "-" && !isName(o.Name) {
 		return o, fmt.Errorf("page: Options.Name %q is not a token", o.Name)

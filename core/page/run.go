@@ -99,6 +99,9 @@ func (p *Cache) cached(w http.ResponseWriter, r *http.Request, q request, next H
 		if r.Method == http.MethodHead || q.ranged || run.lost >= lostFlights || run.looks >= lookAgain {
 			return run.alone()
 		}
+		if run.looks == 0 && run.simplify() {
+			return nil
+		}
 		if done, err := run.together(buf, start); done {
 			return err
 		}
@@ -213,9 +216,11 @@ func (run *run) together(buf *keyBuf, start time.Time) (done bool, err error) {
 		http.Error(run.w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return true, nil
 	case err != nil:
-		// The run has exceeded the hard timeout. The next ones need not wait for that.
+		// The run has exceeded the hard timeout. To repeat it for each of those who have waited would not
+		// help them; the next ones need not wait for it.
 		run.mark()
-		return true, run.alone()
+		run.turnAway("timeout")
+		return true, nil
 	}
 	switch o, _ := v.(*outcome); {
 	case o == outcomeLost:
@@ -258,11 +263,20 @@ func (run *run) takeOff(f cache.Flight, lctx context.Context, buf *keyBuf, start
 			return hit, nil
 		}
 	}
+	// A page that nobody else is making is made here, if there is room.
 	turn, state := p.space.Turn(lctx, run.key, nil, p.opts.HardTimeout, run.answers)
 	if state == cache.TurnFound {
 		f.Finish(outcomeLook, nil)
 		return false, nil
 	}
+	leave, err := p.space.Enter(lctx)
+	if err != nil {
+		turn.End(context.WithoutCancel(run.r.Context()), false, 0)
+		f.Finish(outcomeLost, nil)
+		run.turnAway("overload")
+		return true, nil
+	}
+	defer leave()
 	run.flight, run.turn, run.turnKey, leads = f, turn, run.key, true
 	if state == cache.TurnFailed {
 		run.giveUp() // as in the other process: nobody else waits for it
@@ -329,6 +343,10 @@ func (run *run) lead(lctx context.Context) error {
 	result = loadResult(hctx, err)
 	if err != nil {
 		rec.abort(refusedIncomplete)
+		if overloaded(err) && rec.Status() == 0 {
+			run.p.opts.Unavailable.ServeHTTP(run.w, run.r)
+			return nil
+		}
 		return err
 	}
 	if result != event.LoadOK || lctx.Err() != nil && !run.released.Load() {
