@@ -37,23 +37,42 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-var bin string // the folder of the programs, once they are built
+var bin string // the folder of the programs, once one is built
 
-// build builds all programs, the first time, and returns their folder.
-var build = sync.OnceValues(func() (string, error) {
+// folder makes it, the first time.
+var folder = sync.OnceValues(func() (string, error) {
 	err := look()
-	if err != nil {
-		return "", err
+	if err == nil {
+		bin, err = os.MkdirTemp("", "examples-")
 	}
-	if bin, err = os.MkdirTemp("", "examples-"); err != nil {
-		return "", err
-	}
-	cmd := exec.Command("go", "build", "-o", bin+string(filepath.Separator), "./quickstart/...", "./shop", "./proxy", "./worker")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return bin, nil
+	return bin, err
 })
+
+// builds has, by name, one function for each program that was asked for: a test waits for its own alone.
+var builds sync.Map
+
+// build builds the program, the first time, and returns its path.
+func build(name string) (string, error) {
+	once, _ := builds.LoadOrStore(name, sync.OnceValues(func() (string, error) {
+		dir, err := folder()
+		if err != nil {
+			return "", err
+		}
+		pkg := "./" + name
+		switch _, err := os.Stat(name); {
+		case errors.Is(err, fs.ErrNotExist):
+			pkg = "./quickstart/" + name
+		case err != nil:
+			return "", err
+		}
+		path := filepath.Join(dir, name)
+		if out, err := exec.Command("go", "build", "-o", path, pkg).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("go build: %w\n%s", err, out)
+		}
+		return path, nil
+	}))
+	return once.(func() (string, error))()
+}
 
 // look touches what programs are made of. The go command re-runs a test when a file has changed that the
 // test itself looked at; what a child process reads it does not see.
@@ -76,11 +95,11 @@ func look() error {
 // built returns the path of a program.
 func built(t *testing.T, name string) string {
 	t.Helper()
-	dir, err := build()
+	path, err := build(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(dir, name)
+	return path
 }
 
 // program is one running example.

@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
+	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -93,8 +95,15 @@ func forBackends(t *testing.T, test func(t *testing.T, args ...string)) {
 
 func startProxy(t *testing.T, o *origin, args ...string) *program {
 	t.Helper()
-	return start(t, "proxy", append([]string{"-origin", o.URL}, args...)...)
+	p := start(t, "proxy", append([]string{"-origin", o.URL}, args...)...)
+	if slices.Contains(args, "-store") {
+		// What is stored before the log was read does not count afterwards.
+		p.await(inStep)
+	}
+	return p
 }
+
+var inStep = regexp.MustCompile("in step with the log")
 
 func TestProxyServesFromItsStore(t *testing.T) {
 	forBackends(t, func(t *testing.T, args ...string) {

@@ -39,21 +39,23 @@ type follower interface {
 	Close() error
 }
 
+// earlyWait is how long after its start a cache waits for the log at all; each call no longer than it waits
+// for the store.
+const earlyWait = time.Second
+
 // awaitSync lets the first look-ups of a process wait until it has read the log: before that, nothing of the
 // shared store is known to be valid.
 func (e *engine) awaitSync(ctx context.Context) {
 	if e.follower == nil || e.settled.Load() {
 		return
 	}
-	if left := e.opts.StoreTimeout - time.Since(e.began); e.opts.StoreTimeout > 0 {
-		if left <= 0 {
-			e.settled.Store(true) // what is found does not count until the log was read
-			return
-		}
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, left)
-		defer cancel()
+	left := max(e.opts.StoreTimeout, earlyWait) - time.Since(e.began)
+	if left <= 0 {
+		e.settled.Store(true) // what is found does not count until the log was read
+		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
 	if e.follower.WaitSynced(ctx) == nil {
 		e.settled.Store(true)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"maps"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -17,7 +18,12 @@ import (
 	"github.com/strata-cache/strata/core/store/memstore"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if role := os.Getenv(otherRole); role != "" {
+		os.Exit(otherProcess(role))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var ctx = context.Background()
 

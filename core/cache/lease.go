@@ -86,7 +86,7 @@ func (p *plan[V]) ask(ctx context.Context, seen look) (lease.Outcome, error) {
 
 // usable reports whether what another process has stored answers this load.
 func (p *plan[V]) usable(e *store.Entry) bool {
-	if p.space.judge(p.key, e, true) == mirror.Invalid || e.Flags&store.FlagNegative != 0 {
+	if p.space.judge(p.key, e, false) == mirror.Invalid || e.Flags&store.FlagNegative != 0 {
 		return false
 	}
 	_, err := p.types.decode(e)

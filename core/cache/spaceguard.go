@@ -96,7 +96,7 @@ func (s *Space) Turn(ctx context.Context, key string, seen *store.Entry, wait ti
 		return t, TurnYours
 	}
 	out, err := s.leases.Acquire(ctx, key, seen, wait, func(e *store.Entry) bool {
-		return s.judge(key, e, true) == mirror.Valid && valid(e)
+		return s.judge(key, e, false) == mirror.Valid && valid(e)
 	})
 	switch {
 	case err != nil:

@@ -12,6 +12,9 @@
 // web processes there are. Kill the worker with kill -9 while it works on one, and another goes on with it
 // some 15 seconds later.
 //
+// All of it is Policy.RefreshAt, which says when a product is renewed, cache.Options.Fleet, which says where
+// that is queued, and Kind.Refresher, which the workers register.
+//
 // SIGINT and SIGTERM end either when what they are doing is done. Bad usage is exit status 2.
 package main
 
@@ -30,14 +33,10 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/strata-cache/strata/core/cache"
-	"github.com/strata-cache/strata/core/guard/refresh"
 	"github.com/strata-cache/strata/core/guard/refresh/asynqrefresh"
 	"github.com/strata-cache/strata/core/store/redisstore"
 	"github.com/strata-cache/strata/examples/internal/serve"
 )
-
-// drain is how long refreshes in flight may take at the end.
-const drain = 10 * time.Second
 
 func main() {
 	serve.Exit("worker", run(os.Args[1:], slog.New(slog.NewTextHandler(os.Stderr, nil))))
@@ -48,15 +47,20 @@ func run(args []string, logger *slog.Logger) error {
 	listen := flags.String("listen", "127.0.0.1:8080", "`address` to listen on, of a web process")
 	redis := flags.String("redis", "redis://127.0.0.1:6379", "`URL` of the Redis server")
 	soft := flags.Duration("soft", 5*time.Second, "age from which a product is renewed")
+	query := flags.Duration("query", time.Second, "what making a product takes")
+	timeout := flags.Duration("timeout", cache.DefaultStoreTimeout, "how long Redis may take to answer")
 	work := flags.Bool("worker", false, "renew products instead of serving them")
 	if err := serve.Parse(flags, args); err != nil {
 		return err
 	}
-	if *soft <= 0 || *soft >= ttl {
+	switch {
+	case *soft <= 0 || *soft >= ttl:
 		return serve.Usagef("-soft has to lie between 0 and %v", ttl)
+	case *query < 0 || *timeout <= 0:
+		return serve.Usagef("-query and -timeout are no negative times")
 	}
 	logging.Disable() // go-redis writes a line for each failed dial
-	s, err := redisstore.Open(*redis, redisstore.Options{Prefix: "worker:"})
+	s, err := redisstore.Open(*redis, redisstore.Options{Prefix: "worker:", OpTimeout: *timeout})
 	if err != nil {
 		return serve.Usagef("-redis: %w", err)
 	}
@@ -64,28 +68,28 @@ func run(args []string, logger *slog.Logger) error {
 	if err != nil {
 		return errors.Join(serve.Usagef("-redis is no URL that asynq understands"), s.Close())
 	}
-	c, err := cache.New(s, cache.Options{Prefix: "shop", Logger: logger})
+	fleet, err := asynqrefresh.New(asynqrefresh.Options{Redis: server, Queue: "worker", Logger: logger})
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	fleet, err := asynqrefresh.New(asynqrefresh.Options{Redis: server, Queue: "worker", Logger: logger})
+	c, err := cache.New(s, cache.Options{Prefix: "shop", StoreTimeout: *timeout, Fleet: fleet, Logger: logger})
 	if err != nil {
-		return errors.Join(err, c.Close())
+		return errors.Join(err, fleet.Close(), s.Close())
 	}
-	products, err := newProducts(c)
+	products, err := newProducts(c, *soft, *query)
 	switch {
 	case err != nil:
 	case *work:
 		err = runWorker(fleet, products)
 	default:
-		err = runWeb(*listen, *soft, fleet, products, logger)
+		err = serve.Run(*listen, site{products}, logger)
 	}
-	return errors.Join(err, fleet.Close(), c.Close())
+	return errors.Join(err, c.Close(), fleet.Close()) // the cache first: it may have something to hand over
 }
 
 // runWorker renews products until a signal comes.
-func runWorker(fleet *asynqrefresh.Queue, products *products) error {
-	if err := fleet.Register(refresher, products.renew); err != nil {
+func runWorker(fleet *asynqrefresh.Queue, products products) error {
+	if err := fleet.Register(products.Refresher()); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -93,16 +97,4 @@ func runWorker(fleet *asynqrefresh.Queue, products *products) error {
 	fmt.Fprintln(os.Stderr, "working")
 	context.AfterFunc(ctx, func() { fmt.Fprintln(os.Stderr, "draining") })
 	return fleet.Run(ctx)
-}
-
-// runWeb serves products until a signal comes.
-func runWeb(addr string, soft time.Duration, fleet refresh.Fleet, products *products, logger *slog.Logger) error {
-	queue, err := refresh.New(refresh.Options{Fleet: fleet})
-	if err != nil {
-		return err
-	}
-	err = serve.Run(addr, &site{products: products, queue: queue, soft: soft}, logger)
-	ctx, cancel := context.WithTimeout(context.Background(), drain)
-	defer cancel()
-	return errors.Join(err, queue.Close(ctx))
 }
