@@ -181,8 +181,12 @@ func (e *engine) clearPrefix(ctx context.Context, prefix string) error {
 			Items: []store.Invalidation{{Kind: store.InvalidatePrefix, Name: prefix}},
 		})
 		e.negatives.Clear(prefix)
-		// Where the record could not be written the entries go nevertheless.
-		err = errors.Join(err, e.store.Clear(ctx, prefix))
+		// Where the record could not be written the entries go nevertheless, as far as they can be reached.
+		if e.reachable() {
+			err = errors.Join(err, e.store.Clear(ctx, prefix))
+		} else if e.front != nil {
+			e.front.ClearFront(prefix)
+		}
 	}
 	if err != nil {
 		e.storeFailed(ctx, event.OpClear, err)

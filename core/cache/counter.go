@@ -15,7 +15,8 @@ import (
 // Incr adds delta to the integer under key, atomically, and returns the sum. The TTL does not change.
 // ErrMiss where there is nothing, ErrNotInteger where there is something else, ErrOverflow where the sum
 // does not fit; the value is then unchanged. Counters are what Set, Add and SetMany make of an integer and
-// what IncrOrInit makes; what a load returned is none.
+// what IncrOrInit makes; what a load returned is none. What was built from a
+// counter does not end when it counts.
 func (c *Cache) Incr(ctx context.Context, key string, delta int64) (int64, error) {
 	return c.incr(ctx, key, delta, nil)
 }

@@ -139,6 +139,7 @@ func (k *Kind[K, V]) loadMissing(ctx context.Context, missing []wanted[K], found
 	for _, it := range led {
 		res, err := it.call.Result(ctx)
 		v, _, _, err := k.wantedPlan(it.wanted).result(ctx, res, false, it.seen, err)
+		k.noteLoaded(ctx, it.key, res, err)
 		g.add(it.id, v, err)
 	}
 	for _, it := range follow {
@@ -151,10 +152,24 @@ func (k *Kind[K, V]) loadMissing(ctx context.Context, missing []wanted[K], found
 			// It belongs to a load that waits for this one: it is made here, for this caller alone.
 			res, err = flight.Guard(ctx, func(ctx context.Context) (loaded, error) { return p.run(ctx, it.seen) })
 		}
-		v, _, _, err := p.result(ctx, res, shared, it.seen, err)
+		var v V
+		if shared && ctx.Err() == nil && !p.counts(res, err) {
+			// It began before an invalidation that came before this call.
+			v, _, _, err = p.wait(ctx, it.epoch, it.seen)
+		} else {
+			v, _, _, err = p.result(ctx, res, shared, it.seen, err)
+			k.noteLoaded(ctx, it.key, res, err)
+		}
 		g.add(it.id, v, err)
 	}
 	return g.err
+}
+
+// noteLoaded notes what a load has come to, for who collects.
+func (k *Kind[K, V]) noteLoaded(ctx context.Context, key string, res loaded, err error) {
+	if err == nil || errors.Is(err, ErrNotFound) {
+		k.space.note(ctx, key, res.entry, res.outcome == event.OutcomeStale)
+	}
 }
 
 // loadOne is Load, or LoadMany for one id.

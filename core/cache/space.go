@@ -76,6 +76,24 @@ func (s *Space) Now() int64 { return s.clock.Now() }
 // InProcess reports whether look-ups stay in this process, and so cost next to nothing.
 func (s *Space) InProcess() bool { return s.local }
 
+// Peeks reports whether Near may find anything: whether the store, or its first tier, is in this process.
+func (s *Space) Peeks() bool { return s.peek != nil }
+
+// Near is Lookup in what lies in this process, and returns only what is fresh.
+func (s *Space) Near(ctx context.Context, key []byte) *store.Entry {
+	if s.peek == nil || s.disabled(ctx) {
+		return nil
+	}
+	e := s.peek(key)
+	if e == nil || !e.IsFresh(s.clock.Now()) {
+		return nil
+	}
+	if e.CheckedAt(s.mirror.Current()) || s.judge(string(key), e, true) == mirror.Valid {
+		return e
+	}
+	return nil
+}
+
 // Lookup returns the live entry under the final key, fresh or past its TTL, or nil. What was invalidated is
 // not returned, nor is what was expired. A store that fails is reported and is a miss. key is not kept.
 func (s *Space) Lookup(ctx context.Context, key []byte) *store.Entry {

@@ -136,7 +136,9 @@ func TestAPageFollowsWhatItReads(t *testing.T) {
 		func(to string) error { return users.Set(ctx, 1, to) },
 		func(to string) error { name = to; _, err := users.Delete(ctx, 1); return err },
 		func(to string) error { name = to; return c.InvalidateTags(ctx, "team") },
-		func(to string) error { return users.Update(ctx, 1, func(context.Context) error { name = to; return nil }) },
+		func(to string) error {
+			return users.Update(ctx, 1, func(context.Context) error { name = to; return nil })
+		},
 	} {
 		to := name + "!"
 		if err := end(to); err != nil {

@@ -130,14 +130,17 @@ type found struct {
 	page   *page        // fresh or not; nil on a miss
 	index  *index       // of a URL that varies
 	entry  *store.Entry // which the index was read from
+	stored *store.Entry // which the page was read from
 	digest digest       // of the variant
 	epoch  uint64       // of the flights under the final key, from before it was looked up
 }
 
 // lookup looks up the page for r, whose primary key is in buf. Afterwards buf holds the final key of the
-// page, or of the variant that r asks for. epochs says that the caller may join a flight later.
+// page, or of the variant that r asks for. epochs says that the caller may join a flight later; without, only
+// what lies in this process is looked at.
 func (p *Cache) lookup(ctx context.Context, buf *keyBuf, r *http.Request, epochs bool) (f found, err error) {
 	f.entry = p.read(ctx, buf, &f, epochs)
+	f.stored = f.entry
 	if f.page, f.index = p.open(ctx, buf.b, f.entry); f.index == nil {
 		return f, nil
 	}
@@ -145,14 +148,16 @@ func (p *Cache) lookup(ctx context.Context, buf *keyBuf, r *http.Request, epochs
 	if buf.b, err = p.space.FinishKey(buf.b); err != nil {
 		return f, err
 	}
-	f.page, _ = p.open(ctx, buf.b, p.read(ctx, buf, &f, epochs))
+	f.stored = p.read(ctx, buf, &f, epochs)
+	f.page, _ = p.open(ctx, buf.b, f.stored)
 	return f, nil
 }
 
 func (p *Cache) read(ctx context.Context, buf *keyBuf, f *found, epochs bool) *store.Entry {
-	if epochs {
-		f.epoch = p.space.Epoch(string(buf.b))
+	if !epochs {
+		return p.space.Near(ctx, buf.b)
 	}
+	f.epoch = p.space.Epoch(string(buf.b))
 	return p.space.Lookup(ctx, buf.b)
 }
 

@@ -90,6 +90,7 @@ func (p *Cache) cached(w http.ResponseWriter, r *http.Request, q request, next H
 		if hit, err := run.look(buf); err != nil {
 			return p.past(w, r, forwardBypass, "key", next)
 		} else if hit {
+			run.noteHit()
 			p.hit(w, r, &q, run.found.page, start)
 			return nil
 		}
@@ -105,6 +106,13 @@ func (p *Cache) cached(w http.ResponseWriter, r *http.Request, q request, next H
 		if done, err := run.together(buf, start); done {
 			return err
 		}
+	}
+}
+
+// noteHit tells a page that is being made around this one what it is made of.
+func (run *run) noteHit() {
+	if controlOf(run.r.Context()) != nil {
+		run.p.space.Note(run.r.Context(), run.key, run.found.stored)
 	}
 }
 
@@ -258,6 +266,7 @@ func (run *run) takeOff(f cache.Flight, lctx context.Context, buf *keyBuf, start
 		if hit || err != nil || run.flightKey != led {
 			f.Finish(outcomeLook, nil)
 			if hit {
+				run.noteHit()
 				p.hit(run.w, run.r, &run.q, run.found.page, start)
 			}
 			return hit, nil

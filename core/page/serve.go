@@ -14,7 +14,7 @@ import (
 // did. An adapter calls Run otherwise. A hit allocates nothing, whatever the size of its body, while w and
 // what lies under it do not.
 func (p *Cache) TryServe(w http.ResponseWriter, r *http.Request) bool {
-	if !p.space.InProcess() {
+	if !p.space.Peeks() {
 		return false // Run looks up: a look-up that costs a round trip is not made twice
 	}
 	q := p.examine(r)
@@ -24,12 +24,16 @@ func (p *Cache) TryServe(w http.ResponseWriter, r *http.Request) bool {
 	start := p.space.StartTimer()
 	buf, err := p.newKey(r, &q)
 	defer buf.put()
-	if err != nil || controlOf(r.Context()).of(p.site, buf.b) != nil {
+	outer := controlOf(r.Context())
+	if err != nil || outer.of(p.site, buf.b) != nil {
 		return false // the response of a cache further outside is being made
 	}
 	f, err := p.lookup(r.Context(), buf, r, false)
 	if err != nil || !p.serves(f.page, &q, p.space.Now()) || p.opts.Validate != nil && p.opts.Validate(r) != nil {
 		return false
+	}
+	if outer != nil {
+		p.space.Note(r.Context(), string(buf.b), f.stored)
 	}
 	p.hit(w, r, &q, f.page, start)
 	return true
