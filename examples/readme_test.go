@@ -166,20 +166,22 @@ func loadUser(context.Context, int64) (User, error)               { return User{
 func loadUsers(context.Context, []int64) (map[int64]User, error)  { return nil, nil }
 func loadRates(context.Context) (map[string]float64, error)       { return nil, nil }
 func news(context.Context, string) []string                       { return nil }
+func save(context.Context, User) error                            { return nil }
+func inTransaction(context.Context) error                         { return nil }
 
 var (
 	templates *template.Template
 	report    gin.HandlerFunc
 )
 `
-	parameters = "ctx context.Context, c *cache.Cache, st store.Store, w io.Writer, mux *http.ServeMux, r *gin.Engine, e *echo.Echo, lang string, logger *slog.Logger"
+	parameters = "ctx context.Context, c *cache.Cache, st store.Store, w io.Writer, users *cache.Kind[int64, User], user User, mux *http.ServeMux, r *gin.Engine, e *echo.Echo, lang string, logger *slog.Logger"
 )
 
 var imports = map[string]string{
 	"context": "context", "io": "io", "http": "net/http", "slog": "log/slog", "template": "html/template",
 	"time": "time", "url": "net/url", "gin": "github.com/gin-gonic/gin", "echo": "github.com/labstack/echo/v4",
 	"cache": "core/cache", "config": "core/config", "page": "core/page", "store": "core/store",
-	"redisstore": "core/store/redisstore", "fragment": "fragment", "stats": "stats",
+	"redisstore": "core/store/redisstore", "memstore": "core/store/memstore", "tiered": "core/store/tiered", "fragment": "fragment", "stats": "stats",
 	"nethttpmw": "nethttpmw", "ginmw": "ginmw", "echomw": "echomw",
 }
 
