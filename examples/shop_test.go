@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/strata-cache/strata/internal/testserver"
 )
@@ -133,12 +134,33 @@ func testStats(t *testing.T, p *program) {
 func TestShopSharesThroughRedis(t *testing.T) {
 	url := testserver.Redis(t).URL()
 	body := ""
+	var shops []*program
 	for i, framework := range frameworks {
-		a := start(t, "shop", "-framework", framework, "-redis", url).get("/p/1", "Host: shop.test")
+		p := start(t, "shop", "-framework", framework, "-redis", url)
+		p.await(inStep)
+		shops = append(shops, p)
+		a := p.get("/p/1", "Host: shop.test")
 		if i == 0 {
 			body = a.body
 		} else if a.body != body || !a.hit() {
 			t.Errorf("%s: Cache-Status %q", framework, a.cacheStatus())
+		}
+	}
+	// Each shop has a source of its own; what is cached is told by all of them, and so is its end.
+	if a := shops[0].do(http.MethodPost, "/admin/price", "id=1&price=3", "Host: shop.test"); a.StatusCode != http.StatusSeeOther {
+		t.Fatalf("%s %q", a.Status, a.body)
+	}
+	if a := shops[0].get("/p/1", "Host: shop.test"); !strings.Contains(a.body, "€ 3.00") {
+		t.Errorf("where the price was changed: Cache-Status %q\n%s", a.cacheStatus(), a.body)
+	}
+	heard := time.After(5 * time.Second)
+	for i, p := range shops[1:] {
+		for a := p.get("/p/1", "Host: shop.test"); !strings.Contains(a.body, "€ 3.00"); a = p.get("/p/1", "Host: shop.test") {
+			select {
+			case <-heard:
+				t.Fatalf("%s: Cache-Status %q\n%s", frameworks[i+1], a.cacheStatus(), a.body)
+			default:
+			}
 		}
 	}
 }
@@ -148,30 +170,36 @@ func TestShopWithoutItsRedis(t *testing.T) {
 		for _, framework := range frameworks {
 			p := start(t, "shop", "-framework", framework, "-redis", "redis://127.0.0.1:1")
 			for range 2 {
-				if a := p.get("/p/1"); a.StatusCode != http.StatusOK || a.hit() || !strings.Contains(a.body, "€ 14.50") {
+				if a := p.get("/p/1"); a.StatusCode != http.StatusOK || !strings.Contains(a.body, "€ 14.50") {
 					t.Errorf("%s: %s, Cache-Status %q", framework, a.Status, a.cacheStatus())
 				}
 			}
-			// The price is saved, although nothing could be purged.
+			// The price is saved, and new here, although nobody else could be told.
 			if a := p.do(http.MethodPost, "/admin/price", "id=1&price=1"); a.StatusCode != http.StatusSeeOther {
 				t.Errorf("%s: %s", framework, a.Status)
+			}
+			if a := p.get("/p/1"); !strings.Contains(a.body, "€ 1.00") {
+				t.Errorf("%s: the old price, Cache-Status %q", framework, a.cacheStatus())
 			}
 		}
 	})
 	t.Run("later", func(t *testing.T) {
 		srv := testserver.Redis(t)
 		p := start(t, "shop", "-redis", srv.URL())
+		p.await(inStep)
 		if p.get("/p/1"); !p.get("/p/1").hit() {
 			t.Error("no hit while Redis is up")
 		}
 		srv.Pause()
-		if a := p.get("/p/1"); a.StatusCode != http.StatusOK || a.hit() {
+		if a := p.get("/p/1"); a.StatusCode != http.StatusOK {
 			t.Errorf("while Redis hangs: %s, Cache-Status %q", a.Status, a.cacheStatus())
 		}
 		srv.Resume()
 		srv.Kill()
-		if a := p.get("/p/1"); a.StatusCode != http.StatusOK || a.hit() {
-			t.Errorf("without Redis: %s, Cache-Status %q", a.Status, a.cacheStatus())
+		for _, path := range []string{"/p/1", "/p/2", "/"} {
+			if a := p.get(path); a.StatusCode != http.StatusOK {
+				t.Errorf("without Redis: %s: %s, Cache-Status %q", path, a.Status, a.cacheStatus())
+			}
 		}
 	})
 }

@@ -1,13 +1,15 @@
 package main
 
 import (
-	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"math"
 	"net/http"
 	"net/netip"
 	"strconv"
+
+	"github.com/strata-cache/strata/core/cache"
 )
 
 const maxForm = 4 << 10 // bytes
@@ -27,8 +29,8 @@ func loopbackOnly(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// setPrice changes a product. The order matters: what is removed from the cache before the source has
-// changed may be loaded again as it was.
+// setPrice changes a product. What is loaded of it meanwhile, here or by another process, is not kept; and
+// every page and fragment that shows it ends with it, since it was read while they were made.
 func (s *site) setPrice(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	id, err := strconv.Atoi(r.PostFormValue("id"))
@@ -37,36 +39,22 @@ func (s *site) setPrice(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Which price, of which product?", http.StatusBadRequest)
 		return
 	}
-	ctx := r.Context()
-	p, err := s.source.SetPrice(ctx, id, int(math.Round(euros*100)))
+	err = s.products.Update(r.Context(), id, func(ctx context.Context) error {
+		return s.source.SetPrice(ctx, id, int(math.Round(euros*100)))
+	})
 	switch {
 	case errors.Is(err, errNoRow):
 		http.Error(w, "No such product.", http.StatusNotFound)
 		return
+	case errors.Is(err, cache.ErrNotInvalidated):
+		// The price is saved, and this process knows. Others hear of it when Redis is back, and show the old
+		// one for 5 seconds at most until then.
+		s.log.WarnContext(r.Context(), "other processes could not be told of the new price", "product", id, "error", err)
 	case err != nil:
 		s.fail(w, r, err)
 		return
 	}
-	path := "/p/" + strconv.Itoa(id)
-	_, failed := s.products.Delete(ctx, id)
-	for _, shows := range []string{path, "/c/" + p.Category, "/"} {
-		failed = cmp.Or(failed, s.purge(r, shows))
-	}
-	if failed != nil {
-		// The price is saved. Where the store cannot be reached the old one lives on until its TTL ends.
-		s.log.ErrorContext(ctx, "the old price may still be cached", "product", id, "error", failed)
-	}
-	http.Redirect(w, r, path, http.StatusSeeOther)
-}
-
-// purge removes the page at path, as clients see it that know the site by the same name as r.
-func (s *site) purge(r *http.Request, path string) error {
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	_, err := s.pages.Purge(r.Context(), scheme+"://"+r.Host+path)
-	return err
+	http.Redirect(w, r, "/p/"+strconv.Itoa(id), http.StatusSeeOther)
 }
 
 // stats tells all counts of the process.

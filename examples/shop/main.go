@@ -8,8 +8,9 @@
 // what it was rendered; the headers Cache-Status and Server-Timing tell what each single answer cost, from
 // the page cache or not. /stats has the counts of the whole process.
 //
-// The site goes on where Redis does not: every look-up then fails within 50 ms and the data source is
-// asked. Try -redis redis://127.0.0.1:1, where nobody listens.
+// With -redis several shops share what they have cached: each has a copy in its memory, and a price that is
+// changed in one of them is new in all. They go on where Redis does not. Try -redis redis://127.0.0.1:1,
+// where nobody listens.
 //
 // SIGINT and SIGTERM end it when the requests in flight are answered. Bad usage is exit status 2.
 package main
@@ -28,6 +29,7 @@ import (
 	"github.com/strata-cache/strata/core/store"
 	"github.com/strata-cache/strata/core/store/memstore"
 	"github.com/strata-cache/strata/core/store/redisstore"
+	"github.com/strata-cache/strata/core/store/tiered"
 	"github.com/strata-cache/strata/examples/internal/serve"
 	"github.com/strata-cache/strata/stats"
 )
@@ -48,7 +50,7 @@ func run(args []string, logger *slog.Logger) error {
 	flags := flag.NewFlagSet("shop", flag.ContinueOnError)
 	listen := flags.String("listen", "127.0.0.1:8080", "`address` to listen on")
 	framework := flags.String("framework", "nethttp", "what serves the site: nethttp, gin, echo or echo5")
-	redis := flags.String("redis", "", "`URL` of a Redis server that keeps what is cached (default: this process does)")
+	redis := flags.String("redis", "", "`URL` of a Redis server behind this process's memory, which several processes share")
 	if err := serve.Parse(flags, args); err != nil {
 		return err
 	}
@@ -75,15 +77,17 @@ func run(args []string, logger *slog.Logger) error {
 	return errors.Join(serve.Run(*listen, mount(s), logger), c.Close())
 }
 
-// open opens the store. A Redis server is not dialled before it is needed.
+// open opens the store: memory, in front of Redis where there is one. A Redis server is not dialled before it
+// is needed.
 func open(redis string, observer *event.Observer) (store.Store, error) {
-	if redis == "" {
-		return memstore.New(memstore.Options{Observer: observer})
+	memory, err := memstore.New(memstore.Options{Observer: observer})
+	if err != nil || redis == "" {
+		return memory, err
 	}
 	logging.Disable() // it writes a line for each failed dial; the cache's logger writes one a minute
-	st, err := redisstore.Open(redis, redisstore.Options{})
+	remote, err := redisstore.Open(redis, redisstore.Options{})
 	if err != nil {
-		return nil, serve.Usagef("-redis: %w", err)
+		return nil, errors.Join(serve.Usagef("-redis: %w", err), memory.Close())
 	}
-	return st, nil
+	return tiered.New(tiered.Options{Tiers: []tiered.Tier{{Store: memory}, {Store: remote}}})
 }
