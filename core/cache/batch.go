@@ -301,6 +301,11 @@ func (b *batch[K, V]) context(open []int) (context.Context, context.CancelFunc) 
 		cancel(context.Canceled)
 	}
 	ctx = b.kind.space.flights.Within(ctx, calls...)
+	for _, i := range open {
+		if b.rights[i].held != nil {
+			ctx = b.kind.space.holding(ctx, b.items[i].key)
+		}
+	}
 	ctx = context.WithValue(ctx, loadingKey{}, (*Loading)(nil))
 	if deadline, ok := base.Deadline(); ok {
 		timed, done := context.WithDeadlineCause(ctx, deadline, flight.ErrTimeout)

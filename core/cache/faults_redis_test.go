@@ -164,11 +164,11 @@ func TestCloseOfACacheWhoseServerHangs(t *testing.T) {
 	t.Parallel()
 	srv := testserver.Redis(t)
 	opts := steady()
-	opts.Policy.TTL, opts.Policy.RefreshAt = time.Second, 0.001
+	opts.Policy.TTL, opts.Policy.RefreshAt = time.Minute, 0.5
 	c := nodeAt(t, srv.URL(), opts)
 	must(t, eventually(func() error { return cache.Set(ctx, c, "warm", "x") }))
 	must(t, cache.Set(ctx, c, "k", "v"))
-	want(t, "v")(cache.Fetch(ctx, c, "renewed", func(context.Context) (string, error) { return "v", nil }))
+	want(t, "v")(cache.Fetch(ctx, c, "renewed", func(context.Context) (string, error) { return "v", nil }, cache.TTL(time.Second)))
 	held := make(chan struct{})
 	left := make(chan error, 1)
 	waits, leave := context.WithCancel(ctx)
@@ -192,13 +192,18 @@ func TestCloseOfACacheWhoseServerHangs(t *testing.T) {
 		})
 	}()
 	<-updating
+	renewing := make(chan struct{})
+	_ = pause(ctx, 510*time.Millisecond) // it is due from half its time on
+	want(t, "v")(cache.Fetch(ctx, c, "renewed", func(ctx context.Context) (string, error) {
+		close(renewing)
+		<-ctx.Done() // it is waited for, and cancelled
+		return "", ctx.Err()
+	}))
+	<-renewing
 	srv.Pause()
 	defer srv.Resume()
-	for i := range 20 { // the breaker opens, and refreshes are queued
-		_, err := cache.Fetch(ctx, c, fmt.Sprint(i), func(context.Context) (int, error) { return 1, nil })
-		must(t, err)
-		_, err = cache.Fetch(ctx, c, "renewed", func(ctx context.Context) (string, error) { return "v", nil })
-		must(t, err)
+	for i := range 20 { // the breaker opens
+		want(t, i)(cache.Fetch(ctx, c, fmt.Sprint(i), func(context.Context) (int, error) { return i, nil }))
 	}
 	began := time.Now()
 	must(t, c.Close())

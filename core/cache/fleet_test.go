@@ -244,4 +244,32 @@ func TestAHungServerCostsADeadlineAndServesOn(t *testing.T) {
 	must(t, a.InvalidateTags(ctx, "t"))
 }
 
+// TestALoadDoesNotWaitForItsOwnLease: a loader that asks for its own key, and two that ask for each other's, on
+// one node and on two.
+func TestALoadDoesNotWaitForItsOwnLease(t *testing.T) {
+	srv := testserver.Redis(t)
+	a, b := member(t, srv, patient()), member(t, srv, patient())
+	began := time.Now()
+	want(t, 2)(cache.Fetch(ctx, a, "self", func(ctx context.Context) (int, error) {
+		v, err := cache.Fetch(ctx, a, "self", func(context.Context) (int, error) { return 1, nil })
+		return v + 1, err
+	}))
+	var inside sync.WaitGroup
+	inside.Add(2)
+	other := func(n *cache.Cache, key string) func(context.Context) (int, error) {
+		return func(ctx context.Context) (int, error) {
+			inside.Done()
+			inside.Wait() // both hold their lease
+			return cache.Fetch(ctx, n, key, func(context.Context) (int, error) { return 7, nil })
+		}
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { want(t, 7)(cache.Fetch(ctx, a, "x", other(a, "y"))) })
+	wg.Go(func() { want(t, 7)(cache.Fetch(ctx, b, "y", other(b, "x"))) })
+	wg.Wait()
+	if took := time.Since(began); took > cache.DefaultHardTimeout/2 {
+		t.Errorf("they waited for each other for %v", took)
+	}
+}
+
 var _ store.Fronted = (*tiered.Store)(nil)

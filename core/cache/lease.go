@@ -74,14 +74,19 @@ func (p *plan[V]) lease(ctx context.Context, r *right, seen look) (res loaded, e
 }
 
 func (p *plan[V]) ask(ctx context.Context, seen look) (lease.Outcome, error) {
-	if p.behind {
-		out, err := p.space.leases.TryAcquire(ctx, p.key, seen.entry)
-		if out.Status == lease.Found && !p.usable(out.Entry) {
-			out = lease.Outcome{} // it is renewed when it is asked for
-		}
-		return out, err
+	if p.behind || !p.space.mayWait(ctx, p.key) {
+		return p.try(ctx, seen)
 	}
 	return p.space.leases.Acquire(ctx, p.key, seen.entry, p.policy.HardTimeout, p.usable)
+}
+
+// try is ask that does not wait.
+func (p *plan[V]) try(ctx context.Context, seen look) (lease.Outcome, error) {
+	out, err := p.space.leases.TryAcquire(ctx, p.key, seen.entry)
+	if out.Status == lease.Found && !p.usable(out.Entry) {
+		out = lease.Outcome{}
+	}
+	return out, err
 }
 
 // usable reports whether what another process has stored answers this load.

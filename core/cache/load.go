@@ -285,6 +285,9 @@ func (p *plan[V]) loadAndKeep(ctx context.Context, r *right, seen look) (loaded,
 	if p.inherit {
 		lctx, ctl.deps = p.space.Track(ctx)
 	}
+	if r.held != nil {
+		lctx = p.space.holding(lctx, p.key)
+	}
 	lctx, cancel := p.bounded(lctx)
 	defer cancel()
 	v, took, err := p.invoke(context.WithValue(lctx, loadingKey{}, ctl))

@@ -70,6 +70,15 @@ func (s *Space) Disabled(ctx context.Context) bool { return s.disabled(ctx) }
 type Turn struct {
 	space *Space
 	right right
+	key   string // where there is a lease on it
+}
+
+// Within returns ctx for the work of the turn: what it asks for is not made to wait for what waits for it.
+func (t *Turn) Within(ctx context.Context) context.Context {
+	if t.key == "" {
+		return ctx
+	}
+	return t.space.holding(ctx, t.key)
 }
 
 // TurnState is what came of asking for a turn.
@@ -95,9 +104,14 @@ func (s *Space) Turn(ctx context.Context, key string, seen *store.Entry, wait ti
 	if s.leases == nil || s.opts.Policy.Coalesce == Process {
 		return t, TurnYours
 	}
-	out, err := s.leases.Acquire(ctx, key, seen, wait, func(e *store.Entry) bool {
-		return s.judge(key, e, false) == mirror.Valid && valid(e)
-	})
+	good := func(e *store.Entry) bool { return s.judge(key, e, false) == mirror.Valid && valid(e) }
+	var out lease.Outcome
+	var err error
+	if s.mayWait(ctx, key) {
+		out, err = s.leases.Acquire(ctx, key, seen, wait, good)
+	} else if out, err = s.leases.TryAcquire(ctx, key, seen); out.Status == lease.Found && !good(out.Entry) {
+		out = lease.Outcome{}
+	}
 	switch {
 	case err != nil:
 		if !errors.Is(err, lease.ErrClosed) {
@@ -106,7 +120,7 @@ func (s *Space) Turn(ctx context.Context, key string, seen *store.Entry, wait ti
 		t.right.frontOnly = true
 		return t, TurnYours
 	case out.Status == lease.Granted:
-		t.right.held = out.Held
+		t.right.held, t.key = out.Held, key
 		return t, TurnYours
 	case out.Status == lease.Found:
 		if s.front != nil {

@@ -343,7 +343,7 @@ func (run *run) lead(lctx context.Context) error {
 		}
 		p.space.Loaded(run.r.Context(), time.Since(run.began), result)
 	}()
-	hctx, run.deps = p.space.Track(hctx)
+	hctx, run.deps = p.space.Track(run.turn.Within(hctx))
 	r := p.visible(run.r.WithContext(hctx))
 	if run.q.conditional {
 		r = withoutConditions(r)
