@@ -11,6 +11,10 @@ TOOL     = go tool -modfile=$(CURDIR)/tools/go.mod
 TESTFLAGS ?=
 FUZZTIME  ?= 20s
 
+# The packages with tests. go test would compile the others, too, under the race detector: all of SQLite, for
+# the program in examples/sqlshop, whose tests build it without.
+TESTED = go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...
+
 # $(call each,NAME,COMMAND) runs COMMAND in each module that has packages, and stops at the first failure.
 define each
 for m in $(MODULES); do ( cd $$m && if [ -n "$$(go list -e ./... 2>/dev/null)" ]; then echo "$(1): $$m"; $(2); fi ) || exit 1; done
@@ -18,7 +22,7 @@ endef
 
 .PHONY: help
 help: ## Show this list (the default)
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: deps
 deps: ## Install the servers that the tests start, where they are missing
@@ -28,7 +32,7 @@ deps: ## Install the servers that the tests start, where they are missing
 test: deps ## Run the whole suite, with the race detector where there is a C compiler
 	@race=-race; \
 	go build -race runtime/cgo >/dev/null 2>&1 || { race=; echo 'test: without the race detector, which needs cgo and a C compiler' >&2; }; \
-	$(call each,test,go test $$race -timeout 15m $(TESTFLAGS) ./...) && \
+	$(call each,test,pkgs=$$($(TESTED)) && go test $$race -timeout 15m $(TESTFLAGS) $$pkgs) && \
 	{ [ -z "$$race" ] || go test -run Alloc ./...; } # the race detector allocates: these count without it
 
 .PHONY: short
@@ -49,6 +53,10 @@ bench: ## Run the comparisons in bench/
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (20s)
 	@sh scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: histories
+histories: deps ## Check 2,000 random histories of several processes for stale reads, 10⁶ operations
+	@go test -count=1 -v -timeout 2h -run Histories ./internal/histories -histories=1500 -ops=500
 
 .PHONY: cover
 cover: deps ## Run the suite with coverage of all packages: cover.out and a summary

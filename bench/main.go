@@ -50,15 +50,20 @@ func run(only *regexp.Regexp, rounds int, batch time.Duration, profile string) e
 		}
 		defer pprof.StopCPUProfile()
 	}
-	groups := []func() group{objects}
+	groups := []section{{"object hit, typed, 1,024 keys", objects}}
 	for _, size := range []int{1 << 10, 64 << 10} {
-		groups = append(groups, func() group { return pages(size) }, func() group { return endToEnd(size) })
+		groups = append(groups,
+			section{fmt.Sprintf("page hit in process, %d KiB", size>>10), func() group { return pages(size) }},
+			section{
+				fmt.Sprintf("page hit end to end on loopback, %d KiB (allocations are the server's and the client's)", size>>10),
+				func() group { return endToEnd(size) },
+			})
 	}
-	for _, open := range groups {
-		if g := open(); only.MatchString(g.name) {
-			g.run(rounds, batch)
-		} else if g.close != nil {
-			g.close()
+	groups = append(groups, fleetSections()...)
+	for _, s := range groups {
+		if only.MatchString(s.name) {
+			fmt.Printf("\n%s\n", s.name)
+			s.open().run(rounds, batch)
 		}
 	}
 	return nil

@@ -11,12 +11,19 @@ import (
 	"time"
 )
 
+// section is a group that is opened when its turn has come.
+type section struct {
+	name string
+	open func() group
+}
+
 // group is a set of alternatives for the same thing. Ratios are to its first one, or to the one that an
 // alternative names.
 type group struct {
-	name         string
 	alternatives []alternative
-	close        func()
+	// table prints what is not measured in rounds; there are no alternatives then.
+	table func(rounds int)
+	close func()
 }
 
 type alternative struct {
@@ -33,6 +40,10 @@ type sample struct {
 func (g group) run(rounds int, batch time.Duration) {
 	if g.close != nil {
 		defer g.close()
+	}
+	if g.table != nil {
+		g.table(rounds)
+		return
 	}
 	counts := make([]int, len(g.alternatives))
 	for i, a := range g.alternatives {
@@ -78,9 +89,7 @@ func measure(run func(int), n int) sample {
 }
 
 func (g group) print(samples [][]sample) {
-	fmt.Printf("\n%s\n", g.name)
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	row := func(format string, a ...any) { must(fmt.Fprintf(w, format, a...)) }
+	row, flush := table()
 	row("alternative\tns p10\tmedian\tratio\t[p25\tp75]\tallocs\tB\t\n")
 	for i, a := range g.alternatives {
 		base := 0
@@ -96,7 +105,13 @@ func (g group) print(samples [][]sample) {
 			quantile(ns, 0.1), quantile(ns, 0.5), quantile(ratios, 0.5), quantile(ratios, 0.25), quantile(ratios, 0.75),
 			quantile(allocs, 0.5), quantile(bytes, 0.5))
 	}
-	mustDo(w.Flush())
+	flush()
+}
+
+// table prints rows whose cells end in a tab.
+func table() (row func(format string, a ...any), flush func()) {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	return func(format string, a ...any) { must(fmt.Fprintf(w, format, a...)) }, func() { mustDo(w.Flush()) }
 }
 
 func quantile(v []float64, q float64) float64 {

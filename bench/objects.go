@@ -43,11 +43,12 @@ func objects() group {
 	seen := must(cache.NewKind(watched, "product", cache.KindOptions[int64, product]{Load: load, Policy: cache.Policy{TTL: time.Hour}}))
 	for i := range names {
 		mustDo(strs.Set(ctx, names[i], product{ID: int64(i)}))
+		mustDo(cache.Set(ctx, c, names[i], product{ID: int64(i)}, cache.TTL(time.Hour)))
 		mustDo(ints.Set(ctx, int64(i), product{ID: int64(i)}))
 		mustDo(seen.Set(ctx, int64(i), product{ID: int64(i)}))
 	}
 	var sum int64
-	return group{name: "object hit, typed, 1,024 keys", close: func() { mustDo(c.Close()); mustDo(watched.Close()) }, alternatives: []alternative{
+	return group{close: func() { mustDo(c.Close()); mustDo(watched.Close()) }, alternatives: []alternative{
 		{name: "otter, string key", run: func(n int) {
 			for i := range n {
 				p, _ := raw.GetIfPresent(names[i%keys])
@@ -70,6 +71,20 @@ func objects() group {
 		{name: "Kind[int64]", run: func(n int) {
 			for i := range n {
 				p, err := ints.Get(ctx, int64(i%keys))
+				mustDo(err)
+				sum += p.ID
+			}
+		}},
+		{name: "Get, untyped", run: func(n int) {
+			for i := range n {
+				p, err := cache.Get[product](ctx, c, names[i%keys])
+				mustDo(err)
+				sum += p.ID
+			}
+		}},
+		{name: "Fetch, untyped", run: func(n int) {
+			for i := range n {
+				p, err := cache.Fetch(ctx, c, names[i%keys], func(ctx context.Context) (product, error) { return load(ctx, 0) })
 				mustDo(err)
 				sum += p.ID
 			}

@@ -108,7 +108,7 @@ func pages(size int) group {
 	body := bytes.Repeat([]byte("x"), size)
 	plain, _ := applications(ordinary(body), false)
 	hits, done := applications(cached(body), true)
-	g := group{name: fmt.Sprintf("page hit in process, %d KiB", size>>10), close: done}
+	g := group{close: done}
 	for _, fw := range frameworks {
 		g.alternatives = append(g.alternatives,
 			alternative{name: fw + " handler", to: fw + " handler", run: repeat(plain[fw], size)},
@@ -168,7 +168,7 @@ func endToEnd(size int) group {
 	plain, _ := applications(ordinary(body), false)
 	hits, done := applications(cached(body), true)
 	var servers []*httptest.Server
-	g := group{name: fmt.Sprintf("page hit end to end on loopback, %d KiB (allocations are the server's and the client's)", size>>10)}
+	var g group
 	for _, fw := range frameworks {
 		for _, a := range []struct {
 			name string

@@ -10,12 +10,22 @@ set -eu
 # One line a server: the command that the tests run, its Debian package, its Homebrew formula.
 servers='
 redis-server redis-server redis
+postgres postgresql postgresql@17
 '
+
+# have NAME: the command is there, be it where a package of PostgreSQL puts it beside the PATH.
+have() {
+	command -v "$1" >/dev/null 2>&1 && return
+	for file in /usr/lib/postgresql/*/bin/"$1" /opt/homebrew/opt/postgresql@*/bin/"$1" /usr/local/opt/postgresql@*/bin/"$1"; do
+		[ -x "$file" ] && return
+	done
+	return 1
+}
 
 missing='' debs='' formulas=''
 while read -r command deb formula; do
 	[ -n "$command" ] || continue
-	command -v "$command" >/dev/null 2>&1 && continue
+	have "$command" && continue
 	missing="$missing $command" debs="$debs $deb" formulas="$formulas $formula"
 done <<END
 $servers
@@ -78,5 +88,5 @@ if [ "${failed:-no}" = yes ]; then
 fi
 
 for command in $missing; do
-	command -v "$command" >/dev/null 2>&1 || give_up "$command is still not found"
+	have "$command" || give_up "$command is still not found"
 done

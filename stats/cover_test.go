@@ -75,6 +75,18 @@ func TestEveryValueIsKnown(t *testing.T) {
 	each(t, values[event.FilterState](), func(o *event.Observer, _ context.Context, v event.FilterState) {
 		o.Filter(event.Filter{State: v})
 	})
+	each(t, []breakerState{true, false}, func(o *event.Observer, _ context.Context, v breakerState) {
+		o.Breaker(event.Breaker{Open: bool(v)})
+	})
+}
+
+type breakerState bool
+
+func (s breakerState) String() string {
+	if s {
+		return "open"
+	}
+	return "closed"
 }
 
 // each reports the values with a recorder of their own each: all must be counted, apart from one another, and

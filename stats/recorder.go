@@ -28,7 +28,7 @@ type Options struct {
 	// MaxSeries bounds the combinations of cache, kind and layer that are counted apart, and likewise
 	// the label sets of the rarer events (Tally). What comes later is counted under the name Other.
 	// Zero means DefaultMaxSeries, negative means that everything is counted under Other. The states of as
-	// many logs and filters are kept; later ones are only counted.
+	// many logs, filters and breakers are kept; later ones are only counted.
 	MaxSeries int
 	// NoTraces says that the observer leaves traces alone: for a second recorder of one cache, whose
 	// events would otherwise appear twice in them. It also saves the look-up in the context.
@@ -36,7 +36,8 @@ type Options struct {
 }
 
 // Recorder counts events. Make it with New. It is safe for concurrent use. Counting takes no lock and,
-// once a series was seen, allocates nothing; only a change of a log's or filter's state takes one. Its memory is bounded by Options.MaxSeries.
+// once a series was seen, allocates nothing; only a change of a log's, filter's or breaker's state takes one.
+// Its memory is bounded by Options.MaxSeries.
 type Recorder struct {
 	opts     Options
 	began    time.Time
@@ -50,6 +51,7 @@ type Recorder struct {
 	tallies    table[tallyKey, tally]
 	logs       statuses[Log]
 	filters    statuses[Filter]
+	breakers   statuses[Breaker]
 }
 
 const (
@@ -67,11 +69,11 @@ func New(opts Options) (*Recorder, error) {
 	}
 	r := &Recorder{opts: opts, began: time.Now(), shards: shardCount()}
 	r.series.max, r.tallies.max = opts.MaxSeries, opts.MaxSeries
-	r.logs.max, r.filters.max = opts.MaxSeries, opts.MaxSeries
+	r.logs.max, r.filters.max, r.breakers.max = opts.MaxSeries, opts.MaxSeries, opts.MaxSeries
 	r.observer = event.Observer{
 		Call: r.call, Load: r.load, StoreError: r.storeError, Corrupt: r.corrupt,
 		Rejected: r.rejected, Refused: r.refused, Bypass: r.bypass, Evict: r.evict,
-		Refresh: r.refresh, Log: r.log, Filter: r.filter,
+		Refresh: r.refresh, Log: r.log, Filter: r.filter, Breaker: r.breaker,
 	}
 	return r, nil
 }

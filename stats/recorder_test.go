@@ -94,6 +94,8 @@ func TestRareEventsAreCountedByTheirLabels(t *testing.T) {
 	r := newRecorder(t, stats.Options{})
 	feedRareEvents(r.Observer())
 	want := []stats.Tally{
+		{Event: "breaker", Cache: "c", State: "closed", Count: 1},
+		{Event: "breaker", Cache: "c", State: "open", Count: 2},
 		{Event: "bypass", Cache: "c", Reason: "cookie", Count: 1},
 		{Event: "bypass", Cache: "c", Reason: "method", Count: 1},
 		{Event: "corrupt", Cache: "c", Kind: "k", Count: 1},
@@ -135,6 +137,9 @@ func feedRareEvents(o *event.Observer) {
 	o.Filter(event.Filter{Name: "ids", State: event.FilterReady, Keys: 10, Capacity: 1000})
 	o.Filter(event.Filter{Name: "ids", State: event.FilterReady, Keys: 20, Capacity: 1000})
 	o.Filter(event.Filter{Name: "ids", State: event.FilterChecked, Keys: 20, Capacity: 1000, FalsePositives: 0.01})
+	o.Breaker(event.Breaker{Cache: "c", Open: true})
+	o.Breaker(event.Breaker{Cache: "c"})
+	o.Breaker(event.Breaker{Cache: "c", Open: true})
 }
 
 func TestATimedHitStandsForItselfOnly(t *testing.T) {

@@ -19,9 +19,10 @@ type Snapshot struct {
 	Series []Series `json:"series"`
 	// Events are the rarer ones, sorted by name and labels.
 	Events []Tally `json:"events"`
-	// Logs and Filters are what they were at the time the snapshot was taken, sorted by name.
-	Logs    []Log    `json:"logs"`
-	Filters []Filter `json:"filters"`
+	// Logs, Filters and Breakers are what they were at the time the snapshot was taken, sorted by name.
+	Logs     []Log     `json:"logs"`
+	Filters  []Filter  `json:"filters"`
+	Breakers []Breaker `json:"breakers"`
 }
 
 // Series are the counts of one kind of one cache in one layer. Kind is empty for the untyped verbs.
@@ -37,8 +38,9 @@ func (r *Recorder) Snapshot() Snapshot {
 	now := time.Now()
 	s := Snapshot{
 		Taken: now, Window: now.Sub(r.began), Events: sortedTallies(r.tallies.all()),
-		Logs:    r.logs.sorted(func(l Log) string { return l.Cache }),
-		Filters: r.filters.sorted(func(f Filter) string { return f.Name }),
+		Logs:     r.logs.sorted(func(l Log) string { return l.Cache }),
+		Filters:  r.filters.sorted(func(f Filter) string { return f.Name }),
+		Breakers: r.breakers.sorted(func(b Breaker) string { return b.Cache }),
 	}
 	all := r.series.all()
 	s.Series = make([]Series, 0, len(all))
@@ -49,12 +51,12 @@ func (r *Recorder) Snapshot() Snapshot {
 	return s
 }
 
-// Sub returns what was counted between prev and s, without what has not changed. Logs and Filters are those
-// of s. prev is an earlier snapshot of the same recorder.
+// Sub returns what was counted between prev and s, without what has not changed. Logs, Filters and Breakers
+// are those of s. prev is an earlier snapshot of the same recorder.
 func (s Snapshot) Sub(prev Snapshot) Snapshot {
 	out := Snapshot{
 		Taken: s.Taken, Window: s.Taken.Sub(prev.Taken), Series: []Series{}, Events: []Tally{},
-		Logs: slices.Clone(s.Logs), Filters: slices.Clone(s.Filters),
+		Logs: slices.Clone(s.Logs), Filters: slices.Clone(s.Filters), Breakers: slices.Clone(s.Breakers),
 	}
 	old := make(map[[3]string]Counts, len(prev.Series))
 	for _, p := range prev.Series {

@@ -27,6 +27,7 @@ func TestSub(t *testing.T) {
 		o.Bypass(ctx, event.Bypass{Cache: "idle"})
 		o.Log(event.Log{Cache: "default", State: event.LogSynced})
 		o.Filter(event.Filter{Name: "ids", State: event.FilterReady})
+		o.Breaker(event.Breaker{Cache: "default", Open: true})
 		pass(time.Minute)
 		prev := r.Snapshot()
 		pass(10 * time.Second)
@@ -54,8 +55,9 @@ func TestSub(t *testing.T) {
 		if want := []stats.Tally{{Event: "evict", Store: "m", Count: 1, Bytes: 5}}; !reflect.DeepEqual(d.Events, want) {
 			t.Errorf("events %+v, want %+v", d.Events, want)
 		}
-		if !reflect.DeepEqual(d.Logs, now.Logs) || !reflect.DeepEqual(d.Filters, now.Filters) || len(d.Logs)+len(d.Filters) != 2 {
-			t.Errorf("logs %+v, filters %+v", d.Logs, d.Filters)
+		if !reflect.DeepEqual(d.Logs, now.Logs) || !reflect.DeepEqual(d.Filters, now.Filters) ||
+			!reflect.DeepEqual(d.Breakers, now.Breakers) || len(d.Logs)+len(d.Filters)+len(d.Breakers) != 3 {
+			t.Errorf("logs %+v, filters %+v, breakers %+v", d.Logs, d.Filters, d.Breakers)
 		}
 		if rate := d.Total().Lookups.HitRate(); rate != 2.0/3 {
 			t.Errorf("hit rate of the window: %v", rate)
@@ -117,7 +119,9 @@ func TestSnapshotJSON(t *testing.T) {
 		feedRareEvents(o)
 		pass(time.Minute)
 		s := r.Snapshot()
-		s.Taken, s.Logs[0].Since, s.Filters[0].Since = s.Taken.UTC(), s.Logs[0].Since.UTC(), s.Filters[0].Since.UTC()
+		for _, at := range []*time.Time{&s.Taken, &s.Logs[0].Since, &s.Filters[0].Since, &s.Breakers[0].Since} {
+			*at = at.UTC()
+		}
 		got, err := json.MarshalIndent(s, "", "\t")
 		if err != nil {
 			t.Fatal(err)

@@ -45,6 +45,16 @@ func (f *Filter) update(e *event.Filter) {
 	}
 }
 
+// Breaker is how the breaker in front of a cache's shared store stands. Its changes are counted in the Tally
+// named EventBreaker. One that has never opened is not there.
+type Breaker struct {
+	Cache string `json:"cache"`
+	// Open says that the store is not asked.
+	Open bool `json:"open"`
+	// Since is when the last change was reported.
+	Since time.Time `json:"since"`
+}
+
 // statuses holds the last status by name, of a bounded number of names: unlike counts, those of several
 // cannot be merged into one. Changes are rare.
 type statuses[S any] struct {

@@ -98,6 +98,38 @@ func TestFiltersHoldTheLastState(t *testing.T) {
 	}
 }
 
+func TestBreakersHoldTheLastState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(t, stats.Options{})
+		o, began := r.Observer(), time.Now()
+		o.Breaker(event.Breaker{Cache: "b", Open: true})
+		o.Breaker(event.Breaker{Cache: "a", Open: true})
+		pass(time.Second)
+		o.Breaker(event.Breaker{Cache: "b"})
+		want := []stats.Breaker{
+			{Cache: "a", Open: true, Since: began},
+			{Cache: "b", Since: began.Add(time.Second)},
+		}
+		before := r.Snapshot()
+		if !reflect.DeepEqual(before.Breakers, want) {
+			t.Errorf("got\n%+v\nwant\n%+v", before.Breakers, want)
+		}
+		o.Breaker(event.Breaker{Cache: "a"})
+		if !before.Breakers[0].Open {
+			t.Error("a snapshot has changed")
+		}
+		tallies := []stats.Tally{
+			{Event: "breaker", Cache: "a", State: "closed", Count: 1},
+			{Event: "breaker", Cache: "a", State: "open", Count: 1},
+			{Event: "breaker", Cache: "b", State: "closed", Count: 1},
+			{Event: "breaker", Cache: "b", State: "open", Count: 1},
+		}
+		if got := r.Snapshot().Events; !reflect.DeepEqual(got, tallies) {
+			t.Errorf("got\n%+v\nwant\n%+v", got, tallies)
+		}
+	})
+}
+
 func TestStatusesAreBounded(t *testing.T) {
 	for _, tc := range []struct {
 		name      string
@@ -116,16 +148,19 @@ func TestStatusesAreBounded(t *testing.T) {
 					for i := range n {
 						r.Observer().Log(event.Log{Cache: fmt.Sprint("log", i), State: event.LogBlind})
 						r.Observer().Filter(event.Filter{Name: fmt.Sprint("filter", i)})
+						r.Observer().Breaker(event.Breaker{Cache: fmt.Sprint("breaker", i), Open: true})
 					}
 				})
 			}
 			wg.Wait()
 			s := r.Snapshot()
-			if len(s.Logs) != tc.kept || len(s.Filters) != tc.kept {
-				t.Errorf("%d logs and %d filters, want %d", len(s.Logs), len(s.Filters), tc.kept)
+			if len(s.Logs) != tc.kept || len(s.Filters) != tc.kept || len(s.Breakers) != tc.kept {
+				t.Errorf("%d logs, %d filters and %d breakers, want %d", len(s.Logs), len(s.Filters), len(s.Breakers), tc.kept)
 			}
-			if logs, filters := s.Count(stats.EventLog), s.Count(stats.EventFilter); logs != 2*n || filters != 2*n {
-				t.Errorf("%d and %d counted, want %d", logs, filters, 2*n)
+			for _, name := range []string{stats.EventLog, stats.EventFilter, stats.EventBreaker} {
+				if counted := s.Count(name); counted != 2*n {
+					t.Errorf("%d events %s counted, want %d", counted, name, 2*n)
+				}
 			}
 		})
 	}

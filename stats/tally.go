@@ -11,7 +11,7 @@ import (
 )
 
 // The names of the events that are counted as a Tally, and that appear as Step.Event beside EventCall and
-// EventLoad where they belong to a request: evictions, logs and filters do not.
+// EventLoad where they belong to a request: evictions, logs, filters and breakers do not.
 const (
 	EventStoreError = "store-error"
 	EventCorrupt    = "corrupt"
@@ -22,6 +22,7 @@ const (
 	EventRefresh    = "refresh"
 	EventLog        = "log"
 	EventFilter     = "filter"
+	EventBreaker    = "breaker"
 )
 
 // Tally counts the events of one name with the same labels. Labels that an event does not have are empty;
@@ -36,7 +37,7 @@ type Tally struct {
 	Store    string `json:"store,omitempty"`    // of evict
 	Priority string `json:"priority,omitempty"` // of evict
 	Filter   string `json:"filter,omitempty"`   // of filter: its name
-	State    string `json:"state,omitempty"`    // of refresh, log and filter
+	State    string `json:"state,omitempty"`    // of refresh, log and filter; open or closed, of breaker
 	Count    uint64 `json:"count"`
 	Bytes    uint64 `json:"bytes,omitempty"` // the weight of what was evicted
 }
@@ -63,7 +64,7 @@ type tallyKey struct {
 	reason string
 	layer  event.Layer
 	op     event.Op
-	state  uint8 // of the type that goes with the event
+	state  uint8 // of the type that goes with the event; of a breaker 1 is open
 }
 
 func (k tallyKey) other() tallyKey {
@@ -145,6 +146,17 @@ func (r *Recorder) filter(e event.Filter) {
 	r.filters.update(e.Name, func(f *Filter) { f.update(&e) })
 }
 
+func (r *Recorder) breaker(e event.Breaker) {
+	k := tallyKey{event: EventBreaker, a: e.Cache}
+	if e.Open {
+		k.state = 1
+	}
+	r.tally(k)
+	r.breakers.update(e.Cache, func(b *Breaker) {
+		*b = Breaker{Cache: e.Cache, Open: e.Open, Since: time.Now()}
+	})
+}
+
 func (k tallyKey) export(t *tally) Tally {
 	out := Tally{Event: k.event, Reason: k.reason, Count: t.count.Load(), Bytes: t.bytes.Load()}
 	switch k.event {
@@ -166,6 +178,11 @@ func (k tallyKey) export(t *tally) Tally {
 		out.State = event.LogState(k.state).String()
 	case EventFilter:
 		out.State = event.FilterState(k.state).String()
+	case EventBreaker:
+		out.State = "closed"
+		if k.state == 1 {
+			out.State = "open"
+		}
 	}
 	return out
 }

@@ -41,8 +41,9 @@ func TestTraceHoldsTheEventsInOrder(t *testing.T) {
 		o.Refresh(inner, event.Refresh{
 			Cache: "c", Kind: "user", Key: "7", State: event.RefreshFailed, Took: time.Millisecond, Err: down,
 		})
-		o.Log(event.Log{Cache: "c", State: event.LogBlind, Err: down}) // neither is the request's
+		o.Log(event.Log{Cache: "c", State: event.LogBlind, Err: down}) // none of these is the request's
 		o.Filter(event.Filter{Name: "ids", State: event.FilterOpen, Err: down})
+		o.Breaker(event.Breaker{Cache: "c", Open: true})
 
 		const ms = time.Millisecond
 		want := []stats.Step{

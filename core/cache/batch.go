@@ -41,7 +41,7 @@ func (b *batch[K, V]) run() {
 			if !b.known[i] {
 				it.call.Finish(loaded{}, failure)
 			}
-			b.rights[i].end(b.kind.space.detach(it.ctx), b.kind.space, store.LeaseFailed, failedBackOff)
+			b.rights[i].fail(it.ctx, b.kind.space)
 		}
 	}()
 	_, failure = flight.Guard(context.Background(), func(context.Context) (struct{}, error) {
@@ -162,6 +162,10 @@ func (b *batch[K, V]) load(open []int) {
 	}
 	b.put(k.space.detach(ctx), results)
 	for _, m := range results {
+		if m.err == nil {
+			// What was loaded and not stored is no failure: the next one may load at once.
+			b.rights[m.index].end(k.space.detach(b.items[m.index].ctx), k.space, store.LeaseFree, 0)
+		}
 		b.finish(m.index, m.res, m.err)
 	}
 }
@@ -197,7 +201,7 @@ func (b *batch[K, V]) made(i int, v V, took time.Duration, err error) made {
 			b.hung() // asking for each of the others would cost as much again
 		}
 	default:
-		e := p.negative(nil, took)
+		e := p.absence(nil, took)
 		e.Stamp = r.stamp
 		m.res = loaded{entry: e, stamp: r.stamp}
 		p.keepNegative(it.ctx, e, &Loading{}, r, it.seen)

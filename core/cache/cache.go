@@ -43,6 +43,7 @@ type engine struct {
 	clock *clock
 
 	flights *flight.Group[string, loaded]
+	looks   *flight.Group[string, looked] // at the shared store
 	mirror  *mirror.Mirror
 	log     store.Log // nil: the mirror counts its own positions
 	// coherent says that stamps can be compared: all who write to the store read one log, or are this
@@ -84,6 +85,7 @@ func New(st store.Store, opts Options) (*Cache, error) {
 	e := &engine{
 		opts: opts, off: off, store: st, clock: newClock(opts.Now),
 		flights: flight.New[string, loaded](),
+		looks:   flight.New[string, looked](),
 		spaces:  make(map[string]bool),
 		loads:   newBulkhead(&opts.Policy),
 		began:   time.Now(),

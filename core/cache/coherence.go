@@ -129,6 +129,7 @@ func (e *engine) append(ctx context.Context, c store.Change) (store.Appended, er
 	if len(a.Records) == 0 {
 		return a, nil // an Add that found something
 	}
+	e.mirror.Told(c.Items...)
 	applyErr := error(nil)
 	if !a.Gap {
 		applyErr = e.mirror.Apply(a.Records...)

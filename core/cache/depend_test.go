@@ -62,7 +62,7 @@ func TestWhatIsBuiltFollowsWhatItWasBuiltFrom(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
 			coherentStore(t, func(t *testing.T, st store.Store) {
-				c := compose(t, st, steady())
+				c := compose(t, st, patient())
 				want(t, "ann;")(c.views.Get(ctx, "v"))
 				want(t, "ann;")(c.views.Get(ctx, "v"))
 				c.db[1] = "eve"
@@ -80,7 +80,7 @@ func TestWhatIsBuiltFollowsWhatItWasBuiltFrom(t *testing.T) {
 
 // TestWhatDoesNotExistIsDependedOnToo: a view of a user who is not there ends when one comes.
 func TestWhatDoesNotExistIsDependedOnToo(t *testing.T) {
-	c := compose(t, memory(t), steady())
+	c := compose(t, memory(t), patient())
 	c.read = []int{9}
 	want(t, ";")(c.views.Get(ctx, "v"))
 	must(t, c.users.Set(ctx, 9, "new"))
@@ -89,7 +89,7 @@ func TestWhatDoesNotExistIsDependedOnToo(t *testing.T) {
 
 // TestManyDepsCollapseAndStayCorrect: of one kind beyond the limit any change counts.
 func TestManyDepsCollapseAndStayCorrect(t *testing.T) {
-	c := compose(t, memory(t), steady())
+	c := compose(t, memory(t), patient())
 	c.read = nil
 	for id := range cache.MaxDepsOfKind + 10 {
 		c.read = append(c.read, id)
@@ -108,7 +108,7 @@ func TestManyDepsCollapseAndStayCorrect(t *testing.T) {
 
 func TestARemainingLifetimeIsInherited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		opts := steady()
+		opts := patient()
 		opts.Policy.TTL, opts.Policy.RefreshAt = 100*time.Second, -1
 		c := compose(t, memory(t), opts)
 		want(t, "ann")(c.users.Get(ctx, 1))
@@ -135,7 +135,7 @@ func TestARemainingLifetimeIsInherited(t *testing.T) {
 // TestARefreshThatChangesAValueEndsItsDependents, and only such a one.
 func TestARefreshThatChangesAValueEndsItsDependents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		opts := steady()
+		opts := patient()
 		opts.Policy.TTL = 100 * time.Second
 		c := compose(t, memory(t), opts)
 		view := func(wanted string, made int32) {
@@ -159,7 +159,7 @@ func TestARefreshThatChangesAValueEndsItsDependents(t *testing.T) {
 
 // TestObjectsDoNotInheritUnlessTheySaySo: an object's loader states its own tags.
 func TestObjectsDoNotInheritUnlessTheySaySo(t *testing.T) {
-	c := compose(t, memory(t), steady())
+	c := compose(t, memory(t), patient())
 	var runs atomic.Int32
 	load := func(ctx context.Context) (string, error) { runs.Add(1); return c.users.Get(ctx, 1) }
 	want(t, "ann")(cache.Fetch(ctx, c.Cache, "k", load))

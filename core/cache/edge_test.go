@@ -176,7 +176,7 @@ func TestLookAgain(t *testing.T) {
 	other := func(ids ...int) {
 		st.then(func(string, ...string) {
 			for _, id := range ids {
-				_, _ = k.Get(ctx, id)
+				_, _ = k.GetMany(ctx, []int{id}) // Get would join the look-up that this one is in
 			}
 		})
 	}

@@ -2,10 +2,13 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"time"
+	"unsafe"
 
 	"github.com/strata-cache/strata/core/event"
 	"github.com/strata-cache/strata/core/guard/mirror"
+	"github.com/strata-cache/strata/core/store"
 )
 
 // Fetch returns the value under key, or what load returns, which is then stored: Django's get_or_set with
@@ -20,13 +23,27 @@ import (
 func Fetch[V any](ctx context.Context, c *Cache, key string, load func(context.Context) (V, error), opts ...CallOption) (V, error) {
 	s := c.verbs
 	start := s.startTimer()
-	final, err := s.verbKey(ctx, key)
+	types := typeOf[V](c.engine)
+	buf := getKeyBuf()
+	var err error
+	buf.b, err = s.opts.Key.Append(append(buf.b[:0], s.prefix...), key)
 	if err != nil {
+		buf.put()
+		s.rejected(ctx, "", err)
 		s.reportGet(ctx, key, event.OutcomeRejected, look{}, start, false)
 		return *new(V), err
 	}
+	if e := s.quick(ctx, buf.b, true); e != nil {
+		if p := types.ready(e); p != nil {
+			buf.put()
+			s.reportGet(ctx, key, event.OutcomeHit, look{entry: e, tier: 1}, start, false)
+			return types.own(*p), nil
+		}
+	}
+	final := string(buf.b)
+	buf.put()
 	return get(ctx, &plan[V]{
-		space: s, types: typeOf[V](c.engine), policy: &c.opts.Policy, loads: c.loads, key: final, user: key,
+		space: s, types: types, policy: &c.opts.Policy, loads: c.loads, key: final, user: key,
 		call: c.opts.Policy.call(opts), load: load,
 	}, start)
 }
@@ -52,7 +69,7 @@ func get[V any](ctx context.Context, p *plan[V], start time.Time) (V, error) {
 		}
 	}
 	if !s.local && !l.fresh(s.clock.Now()) {
-		l = s.lookup(ctx, p.key)
+		l, epoch = s.lookTogether(ctx, p.key)
 	}
 	p.hung = l.hung
 	v, outcome, err := serve(ctx, s, p.types, p.key, l, s.clock.Now())
@@ -70,12 +87,70 @@ func get[V any](ctx context.Context, p *plan[V], start time.Time) (V, error) {
 	return v, err
 }
 
+// quick returns what lies in this process under the final key, if it can be served as it is and nobody wants
+// to hear of it: the way of most hits. key stays the caller's. loads says that there is a loader, so that what
+// is due for renewal takes the longer way.
+func (s *Space) quick(ctx context.Context, key []byte, loads bool) *store.Entry {
+	if s.peek == nil {
+		return nil
+	}
+	e := s.peek(key)
+	if e == nil || !e.CheckedAt(s.mirror.Current()) {
+		return nil
+	}
+	now := s.clock.Now()
+	if !e.IsFresh(now) || loads && e.Refresh != 0 && now >= e.Refresh || e.Flags&store.FlagNegative != 0 || travelOf(ctx) != nil || s.off {
+		return nil
+	}
+	return e
+}
+
+// looked is what callers of one key share that ask the shared store at the same time.
+type looked struct {
+	look
+	epoch uint64 // of the flights, from before it was asked
+}
+
+// errLost ends a shared look-up whose maker has left.
+var errLost = errors.New("cache: a look-up was given up")
+
+// lookTogether is lookup in one round trip for all who ask at the same time, and the flights' epoch from before
+// it began.
+func (s *Space) lookTogether(ctx context.Context, key string) (look, uint64) {
+	call, _, leader := s.looks.Join(ctx, key, 0)
+	switch {
+	case call == nil:
+	case leader:
+		r, err := looked{epoch: s.flights.Epoch(key)}, errLost
+		defer func() { call.Finish(r, err) }()
+		if r.look = s.lookup(ctx, key); ctx.Err() == nil {
+			err = nil
+		}
+		return r.look, r.epoch
+	default:
+		r, err := call.Wait(ctx)
+		if err != nil {
+			break
+		}
+		if r.entry == nil {
+			return r.look, r.epoch
+		}
+		// It may have been asked before an invalidation that came before this caller.
+		if v := s.judge(key, r.entry, r.tier == 1); v != mirror.Invalid {
+			r.expired = v == mirror.Stale
+			return r.look, r.epoch
+		}
+	}
+	epoch := s.flights.Epoch(key)
+	return s.lookup(ctx, key), epoch
+}
+
 // near is lookup in what lies in this process.
 func (s *Space) near(ctx context.Context, key string) (l look) {
 	if s.disabled(ctx) {
 		return l
 	}
-	e := s.peek([]byte(key))
+	e := s.peek(unsafe.Slice(unsafe.StringData(key), len(key))) // which only reads it
 	if e == nil {
 		return l
 	}
@@ -91,7 +166,7 @@ func (s *Space) near(ctx context.Context, key string) (l look) {
 
 // absent answers with ErrNotFound without a look-up.
 func absent[V any](ctx context.Context, p *plan[V], outcome event.Outcome, start time.Time) (V, error) {
-	p.space.note(ctx, p.key, nil, false)
+	p.space.note(ctx, p.key, p.space.negative(p.key), false)
 	p.space.reportGet(ctx, p.key, outcome, look{}, start, false)
 	return *new(V), ErrNotFound
 }

@@ -156,18 +156,13 @@ func (k *Kind[K, V]) hit(ctx context.Context, id K) (shared *V, key string, star
 		s.reportGet(ctx, "", event.OutcomeRejected, look{}, start, false)
 		return nil, "", start, err
 	}
-	if s.peek != nil {
-		now := s.clock.Now()
-		e := s.peek(buf.b)
-		// What is due for renewal takes the longer way, and so does what somebody collects.
-		if e != nil && e.CheckedAt(s.mirror.Current()) && e.IsFresh(now) && (e.Refresh == 0 || now < e.Refresh || k.load == nil) {
-			if p := k.types.ready(e); p != nil && travelOf(ctx) == nil {
-				buf.put()
-				if s.opts.Observer != nil {
-					s.reportGet(ctx, "", event.OutcomeHit, look{entry: e, tier: 1}, start, false)
-				}
-				return p, "", start, nil
+	if e := s.quick(ctx, buf.b, k.load != nil); e != nil {
+		if p := k.types.ready(e); p != nil {
+			buf.put()
+			if s.opts.Observer != nil {
+				s.reportGet(ctx, "", event.OutcomeHit, look{entry: e, tier: 1}, start, false)
 			}
+			return p, "", start, nil
 		}
 	}
 	key = string(buf.b)

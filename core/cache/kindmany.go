@@ -11,6 +11,7 @@ import (
 
 	"github.com/strata-cache/strata/core/event"
 	"github.com/strata-cache/strata/core/guard/flight"
+	"github.com/strata-cache/strata/core/guard/refresh"
 )
 
 // GetMany returns the values for the ids; an id that does not exist is left out. What is cached is read
@@ -84,7 +85,11 @@ func (k *Kind[K, V]) readMany(ctx context.Context, ids []K, found map[K]V) (miss
 			missing = append(missing, want[i])
 			continue
 		}
-		k.space.note(ctx, keys[i], l.entry, false)
+		found := l.entry
+		if found == nil {
+			found = k.space.negative(keys[i])
+		}
+		k.space.note(ctx, keys[i], found, false)
 	}
 	return missing, len(keys) - len(missing), nil
 }
@@ -153,7 +158,7 @@ func (k *Kind[K, V]) loadMissing(ctx context.Context, missing []wanted[K], found
 			res, err = flight.Guard(ctx, func(ctx context.Context) (loaded, error) { return p.run(ctx, it.seen) })
 		}
 		var v V
-		if shared && ctx.Err() == nil && !p.counts(res, err) {
+		if shared && ctx.Err() == nil && (errors.Is(err, refresh.ErrSkip) || !p.counts(res, err)) {
 			// It began before an invalidation that came before this call.
 			v, _, _, err = p.wait(ctx, it.epoch, it.seen)
 		} else {

@@ -6,17 +6,19 @@ import (
 	"time"
 
 	"github.com/strata-cache/strata/core/event"
+	"github.com/strata-cache/strata/core/guard/flight"
 	"github.com/strata-cache/strata/core/guard/lease"
 	"github.com/strata-cache/strata/core/guard/mirror"
 	"github.com/strata-cache/strata/core/guard/refresh"
 	"github.com/strata-cache/strata/core/store"
 )
 
-// Back-offs of a load that has ended without a value, for the processes that wait for it and those that come
-// next: long enough for none of them to repeat it at once, too short for anybody to notice a recovery late.
+// failedBackOff is for how long a load that has failed is not repeated, by the processes that wait for it and
+// those that come next: not at once, and too short for anybody to notice a recovery late. notFoundLife is for
+// how long they find in the shared store that there is no value.
 const (
-	failedBackOff   = 200 * time.Millisecond
-	notFoundBackOff = 500 * time.Millisecond
+	failedBackOff = 200 * time.Millisecond
+	notFoundLife  = 500 * time.Millisecond
 )
 
 // right is what a load may do with its result.
@@ -60,11 +62,6 @@ func (p *plan[V]) lease(ctx context.Context, r *right, seen look) (res loaded, e
 	case out.Status == lease.Busy:
 		r.none = true
 		return res, nil, false
-	case out.Result == store.LeaseNotFound:
-		e := p.negative(nil, 0)
-		e.Stamp = r.stamp
-		p.space.keepNegative(p.key, e)
-		return loaded{entry: e, stamp: r.stamp, outcome: event.OutcomeNegative}, ErrNotFound, true
 	default:
 		if v, e, ok := p.rescue(p.space.detach(ctx), seen); ok {
 			return loaded{value: v, entry: e, stamp: e.Stamp, outcome: event.OutcomeStale}, nil, true
@@ -91,8 +88,11 @@ func (p *plan[V]) try(ctx context.Context, seen look) (lease.Outcome, error) {
 
 // usable reports whether what another process has stored answers this load.
 func (p *plan[V]) usable(e *store.Entry) bool {
-	if p.space.judge(p.key, e, false) == mirror.Invalid || e.Flags&store.FlagNegative != 0 {
+	if p.space.judge(p.key, e, false) != mirror.Valid {
 		return false
+	}
+	if e.Flags&store.FlagNegative != 0 {
+		return true
 	}
 	_, err := p.types.decode(e)
 	return err == nil
@@ -100,6 +100,12 @@ func (p *plan[V]) usable(e *store.Entry) bool {
 
 // foundElsewhere answers with what another process has loaded.
 func (p *plan[V]) foundElsewhere(ctx context.Context, r *right, e *store.Entry) (loaded, error, bool) { //nolint:revive,staticcheck // as in lease
+	if e.Flags&store.FlagNegative != 0 {
+		own := p.absence(e.Tags, 0)
+		own.Stamp = e.Stamp
+		p.space.keepNegative(p.key, own)
+		return loaded{entry: own, stamp: e.Stamp, outcome: event.OutcomeNegative}, ErrNotFound, true
+	}
 	v, err := p.types.decode(e)
 	if err != nil {
 		r.none = true
@@ -140,6 +146,16 @@ func (r *right) inFront(s *Space, key string, e *store.Entry) {
 	if s.front != nil && len(e.Tags) <= MaxTags {
 		_ = s.front.SetFront(key, e)
 	}
+}
+
+// fail ends the lease of a load that has run on ctx and come to nothing. Where it was cancelled because nobody
+// of this process waits for it any more, it is no failure of the loader: those who wait elsewhere go on.
+func (r *right) fail(ctx context.Context, s *Space) {
+	if errors.Is(context.Cause(ctx), flight.ErrAbandoned) {
+		r.end(s.detach(ctx), s, store.LeaseFree, 0)
+		return
+	}
+	r.end(s.detach(ctx), s, store.LeaseFailed, failedBackOff)
 }
 
 // end ends the lease without a value.

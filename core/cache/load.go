@@ -9,6 +9,7 @@ import (
 	"github.com/strata-cache/strata/core/event"
 	"github.com/strata-cache/strata/core/guard/flight"
 	"github.com/strata-cache/strata/core/guard/mirror"
+	"github.com/strata-cache/strata/core/guard/refresh"
 	"github.com/strata-cache/strata/core/store"
 )
 
@@ -115,6 +116,9 @@ func (p *plan[V]) await(ctx context.Context, epoch uint64, seen look) (v V, outc
 		res, shared, err = p.space.flights.Do(ctx, p.key, p.timeout(), func(ctx context.Context) (loaded, error) {
 			return own.lookAgain(ctx, epoch, seen)
 		})
+		if shared && errors.Is(err, refresh.ErrSkip) {
+			continue // a background refresh that has left the work to another process: it answers nobody
+		}
 		if !first || !shared || p.counts(res, err) {
 			v, outcome, shared, err = p.result(ctx, res, shared, seen, err)
 			return v, outcome, shared, res.entry, err
@@ -219,8 +223,10 @@ func (p *plan[V]) result(ctx context.Context, res loaded, shared bool, seen look
 		return handOut(p.types, res, shared)
 	}
 	var gone *PanicError
-	if errors.Is(err, flight.ErrTimeout) || errors.As(err, &gone) && gone.Value == nil {
-		// The loader is still running, or its goroutine has ended: it could not offer the stale value.
+	if errors.Is(err, flight.ErrTimeout) || errors.As(err, &gone) && gone.Value == nil ||
+		shared && seen.entry != nil && !errors.Is(err, ErrNotFound) {
+		// The loader is still running, or its goroutine has ended, or it was a background refresh: it could
+		// not offer the stale value, or had none to offer.
 		if v, _, ok := p.rescue(ctx, seen); ok {
 			return v, event.OutcomeStale, shared, nil
 		}
@@ -262,7 +268,7 @@ func (p *plan[V]) run(ctx context.Context, seen look) (res loaded, err error) {
 		return res, err
 	}
 	// Where nothing else has ended the lease: a panic, an error, an overload.
-	defer r.end(p.space.detach(ctx), p.space, store.LeaseFailed, failedBackOff)
+	defer r.fail(ctx, p.space)
 	leave, err := p.loads.enter(ctx)
 	if err != nil {
 		p.space.loadEvent(ctx, event.Load{Kind: p.space.name, Key: p.key, Layer: p.space.layer, Result: event.LoadOverload, Err: err})
@@ -303,7 +309,7 @@ func (p *plan[V]) loadAndKeep(ctx context.Context, r *right, seen look) (loaded,
 		return p.keep(ctx, v, ctl, took, r, seen), nil
 	case errors.Is(err, ErrNotFound):
 		p.space.queue.Succeeded(p.key)
-		e := p.negative(ctl.tags, took)
+		e := p.absence(ctl.tags, took)
 		e.Stamp = r.stamp
 		p.keepNegative(ctx, e, ctl, r, seen)
 		return loaded{entry: e, stamp: r.stamp}, err
@@ -453,7 +459,7 @@ func (e *engine) against(key string, en *store.Entry, hung bool, r *right) strin
 		return "store-hung"
 	case r.none:
 		return "no-lease"
-	case e.mirror.Held(key, en.Tags):
+	case e.mirror.Held(key, en.Tags, en.Deps...):
 		return "held"
 	case e.judge(key, en, true) == mirror.Invalid:
 		return "overtaken"

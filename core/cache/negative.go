@@ -31,7 +31,8 @@ func (e *engine) keepNegative(key string, en *store.Entry) {
 	}
 }
 
-func (p *plan[V]) negative(tags []string, took time.Duration) *store.Entry {
+// absence returns the entry of what does not exist.
+func (p *plan[V]) absence(tags []string, took time.Duration) *store.Entry {
 	return &store.Entry{
 		Times:    lifetime(p.space.clock.milli(), p.policy.jittered(max(p.policy.NegativeTTL, time.Millisecond)), 0, 0),
 		Flags:    store.FlagNegative,
@@ -41,7 +42,8 @@ func (p *plan[V]) negative(tags []string, took time.Duration) *store.Entry {
 	}
 }
 
-// keepNegative remembers that there is no value, and removes the stale one.
+// keepNegative remembers that there is no value, and removes the stale one. Processes that wait for the lease,
+// or come a moment later, find it in the shared store: with its stamp and tags, so that they can judge it.
 func (p *plan[V]) keepNegative(ctx context.Context, e *store.Entry, ctl *Loading, r *right, seen look) {
 	s := p.space
 	remember := p.policy.NegativeTTL > 0 && !ctl.noStore
@@ -49,17 +51,21 @@ func (p *plan[V]) keepNegative(ctx context.Context, e *store.Entry, ctl *Loading
 		p.put(ctx, e, r)
 		return
 	}
-	if remember && !s.mirror.Held(p.key, e.Tags) && p.commit(ctx, func(context.Context) { s.keepNegative(p.key, e) }) {
-		if s.flights.Forgotten(ctx) {
-			s.negatives.Delete(p.key)
-		}
+	told := false
+	if remember && s.against(p.key, e, p.hung, r) == "" {
+		p.commit(ctx, func(ctx context.Context) {
+			s.keepNegative(p.key, e)
+			if r.held != nil {
+				told = r.store(ctx, s, p.key, e.WithTimes(lifetime(e.Created, min(notFoundLife, p.policy.NegativeTTL), 0, 0)))
+			}
+			if s.flights.Forgotten(ctx) {
+				s.negatives.Delete(p.key)
+				s.takeBack(ctx, p.key)
+			}
+		})
 	}
-	if seen.entry != nil && !p.hung {
+	if seen.entry != nil && !told && !p.hung {
 		p.commit(ctx, func(ctx context.Context) { s.takeBack(ctx, p.key) })
 	}
-	backOff := min(notFoundBackOff, p.policy.NegativeTTL)
-	if !remember {
-		backOff = 0
-	}
-	r.end(s.detach(ctx), s, store.LeaseNotFound, backOff)
+	r.end(s.detach(ctx), s, store.LeaseFree, 0)
 }

@@ -201,8 +201,9 @@ func (p *Policy) refreshAfter(ttl, cost time.Duration) time.Duration {
 		return 0
 	}
 	at := time.Duration(float64(ttl) * p.RefreshAt)
-	// Not before half of the TTL: what takes as long to load as it lives would be loaded all the time.
-	return max(min(at, ttl-2*cost), ttl/2, time.Millisecond)
+	// Not for its cost before half of the TTL: what takes as long to load as it lives would be loaded all the
+	// time.
+	return max(min(at, max(ttl-2*cost, ttl/2)), time.Millisecond)
 }
 
 func (p *Policy) jittered(ttl time.Duration) time.Duration {

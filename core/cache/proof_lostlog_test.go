@@ -260,3 +260,20 @@ func TestFlushAllDuringALoad(t *testing.T) {
 	wg.Wait()
 	r.heals(was, early)
 }
+
+// TestANewLogVouchesForNothingOlder: nobody is left who knows what was invalidated, and the log is gone.
+func TestANewLogVouchesForNothingOlder(t *testing.T) {
+	srv := testserver.Redis(t)
+	fetch := func(c *cache.Cache, v string) (string, error) {
+		return cache.Fetch(ctx, c, "k", func(context.Context) (string, error) { return v, nil }, cache.Tags("t"))
+	}
+	a := member(t, srv, patient())
+	must(t, cache.Set(ctx, a, "warm", "x"))
+	want(t, "old")(fetch(a, "old"))
+	must(t, a.InvalidateTags(ctx, "t"))
+	must(t, a.Close())
+	must(t, adminOf(t, srv).Del(ctx, logName).Err())
+	b := member(t, srv, patient())
+	must(t, cache.Set(ctx, b, "warm", "x"))
+	want(t, "new")(fetch(b, "new"))
+}

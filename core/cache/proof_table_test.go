@@ -58,11 +58,17 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-// oneLoadInAProcess leaves leases out: they would hide it if a process did not coalesce.
-func oneLoadInAProcess(p *twins) {
+// lone is a node without leases: they would hide it if a process did not coalesce.
+func (p *twins) lone() *cache.Cache {
 	opts := patient()
 	opts.Policy.Coalesce = cache.Process
 	c := member(p, p.srv, opts)
+	must(p, cache.Set(ctx, c, "warm", "x"))
+	return c
+}
+
+func oneLoadInAProcess(p *twins) {
+	c := p.lone()
 	var loads atomic.Int32
 	var wg sync.WaitGroup
 	for range 1000 {
@@ -105,22 +111,34 @@ func oneLoadInAFleet(p *twins) {
 	}
 }
 
-// wokenByTheLoad: who asks every 200 milliseconds would learn of a load that takes 450 after 150 more.
+// wokenByTheLoad: who asks every 200 milliseconds would learn of a load that takes 450 after 150 more. One round
+// of some in which most are woken is enough, since a busy machine may be late, but never early.
 func wokenByTheLoad(p *twins) {
-	const keys = 20
 	must(p, fetchBeside(p, "first")) // the connection for wake-ups is up
-	var ended, woken [keys]time.Time
+	for round := range 6 {
+		late := p.lateness(round)
+		p.Logf("behind the one who has loaded: median %v, longest %v", late[len(late)/2], late[len(late)-1])
+		if late[len(late)/2] <= 75*time.Millisecond {
+			return
+		}
+	}
+	p.Error("waiters are not woken")
+}
+
+// lateness returns, in order, how long after those who have loaded those who wait elsewhere have the value.
+func (p *twins) lateness(round int) []time.Duration {
+	const keys = 20
+	var done, woken [keys]time.Time
 	var wg sync.WaitGroup
 	for i := range keys {
-		key := fmt.Sprint("k", i)
+		key := fmt.Sprint("k", round, " ", i)
 		inside := make(chan struct{})
 		wg.Go(func() {
 			want(p, i)(cache.Fetch(ctx, p.a, key, func(ctx context.Context) (int, error) {
 				close(inside)
-				err := pause(ctx, 450*time.Millisecond)
-				ended[i] = time.Now()
-				return i, err
+				return i, pause(ctx, 450*time.Millisecond)
 			}))
+			done[i] = time.Now()
 		})
 		wg.Go(func() {
 			<-inside
@@ -129,15 +147,12 @@ func wokenByTheLoad(p *twins) {
 		})
 	}
 	wg.Wait()
-	var waits []time.Duration
+	var late []time.Duration
 	for i := range keys {
-		waits = append(waits, woken[i].Sub(ended[i]))
+		late = append(late, woken[i].Sub(done[i]))
 	}
-	slices.Sort(waits)
-	p.Logf("woken after: median %v, longest %v", waits[keys/2], waits[keys-1])
-	if waits[keys/2] > 75*time.Millisecond {
-		p.Errorf("woken after %v", waits)
-	}
+	slices.Sort(late)
+	return late
 }
 
 // fetchBeside has node b wait for a load of node a.
@@ -218,21 +233,24 @@ func deletedEverywhere(p *twins) {
 	}
 }
 
+// leaderLeaves: in its process the followers share its load, which goes on. In another one they wait for a load
+// in which nobody is interested any more, and lead the next one.
 func leaderLeaves(p *twins) {
 	for name, c := range map[string]*cache.Cache{"of its process": p.a, "of another": p.b} {
 		var loads atomic.Int32
 		key := "k " + name
 		lead, leave := context.WithCancel(ctx)
-		inside, goOn, follows := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		inside, goOn := make(chan struct{}), make(chan struct{})
 		load := func(lctx context.Context) (int32, error) {
 			n := loads.Add(1)
-			if n == 1 {
-				close(inside)
+			if n > 1 {
+				return n, nil
 			}
+			close(inside)
 			select {
 			case <-goOn:
 				return n, nil
-			case <-lctx.Done(): // nobody of this process waits any more
+			case <-lctx.Done():
 				return 0, lctx.Err()
 			}
 		}
@@ -240,16 +258,16 @@ func leaderLeaves(p *twins) {
 		wg.Go(func() { wantErr[int32](p, context.Canceled)(cache.Fetch(lead, p.a, key, load)) })
 		<-inside
 		wg.Go(func() {
-			close(follows)
-			// In the leader's process they share its load; in another they lead the next one.
 			if v, err := cache.Fetch(ctx, c, key, load); v == 0 || err != nil {
 				p.Errorf("a follower %s got %d, %v", name, v, err)
 			}
 		})
-		<-follows
 		_ = pause(ctx, 50*time.Millisecond) // it waits by then; if not, it leads, and is served all the same
 		leave()
-		close(goOn)
+		if c == p.a {
+			_ = pause(ctx, 50*time.Millisecond) // were it cancelled, it would end now
+			close(goOn)
+		}
 		wg.Wait()
 		if n := loads.Load(); n > 2 {
 			p.Errorf("a follower %s: %d loads", name, n)
@@ -319,7 +337,7 @@ func loaderPanics(p *twins) {
 	p.Logf("all over after %v", time.Since(began))
 }
 
-func noConvoy(p *twins)         { p.convoy(p.a) }
+func noConvoy(p *twins)         { p.convoy(p.lone()) }
 func noConvoyInAFleet(p *twins) { p.convoy(p.a, p.b) }
 
 func (p *twins) convoy(nodes ...*cache.Cache) {

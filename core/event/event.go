@@ -40,6 +40,9 @@ type Observer struct {
 	Log func(Log)
 	// Filter reports how a filter of existing keys stands, when that changes and after each self-check.
 	Filter func(Filter)
+	// Breaker reports that a store which does not answer is not asked any more, and that it is asked again. It
+	// runs while the breaker's lock is held: the calls that end meanwhile wait for it.
+	Breaker func(Breaker)
 }
 
 // Layer is what is cached: Django's three cache layers.
@@ -287,4 +290,13 @@ type Filter struct {
 	// passed, and of keys that exist and were refused, among those checked so far.
 	FalsePositives, FalseNegatives float64
 	Err                            error
+}
+
+// Breaker is a change of the breaker in front of a cache's shared store. Changes of one cache are reported in
+// order.
+type Breaker struct {
+	Cache string
+	// Open says that the store is not asked: it has failed too often. Otherwise a probe has found it well
+	// again.
+	Open bool
 }

@@ -29,6 +29,7 @@ func Join(observers ...*Observer) *Observer {
 		Refresh:    fan(all, func(o *Observer) func(context.Context, Refresh) { return o.Refresh }),
 		Log:        plain(all, func(o *Observer) func(Log) { return o.Log }),
 		Filter:     plain(all, func(o *Observer) func(Filter) { return o.Filter }),
+		Breaker:    plain(all, func(o *Observer) func(Breaker) { return o.Breaker }),
 	}
 }
 

@@ -21,6 +21,7 @@ var layers = []layer{
 	{"core/store/*", []string{"core/store", "core/codec"}},
 	{"core/guard/*", []string{"core/store", "core/codec", "core/guard/*"}},
 	{"core/cache", []string{"core/guard/*", "core/codec", "core/store", "core/store/nullstore"}},
+	{"core/cachetest", []string{"core/cache"}},
 	// Backends that need a server or a client are passed in; what is always there is not.
 	{"core/config", []string{"core/cache", "core/store/memstore", "core/store/nullstore", "core/store/tiered"}},
 	{"core/page", []string{"core/cache"}},
@@ -80,6 +81,7 @@ var closures = []closure{
 	{"core/store/nullstore", nil, []string{"net/http"}},
 	{"core/codec", nil, []string{"net/http"}},
 	{"core/cache", bloomAndSync, []string{"net/http"}},
+	{"core/cachetest", bloomAndSync, []string{"net/http"}},
 	{"core/config", append([]string{"github.com/maypok86/otter/v2"}, bloomAndSync...), []string{"net/http"}},
 	{"core/page", bloomAndSync, nil},
 	{"fragment", bloomAndSync, nil},
@@ -98,13 +100,14 @@ type ban struct {
 var bans = []ban{
 	{"core/...", "net/http", []string{"core/page/..."}},
 	{"core/...", "html/template", nil},
-	{"core/...", "testing", []string{"core/store/storetest"}},
+	{"core/...", "testing", []string{"core/store/storetest", "core/cachetest"}},
 }
 
 // expected are the packages that the kit promises: one that is moved or lost takes its rules with it.
 var expected = []string{
 	"core",
 	"core/cache",
+	"core/cachetest",
 	"core/codec",
 	"core/codec/msgpack",
 	"core/codec/zstd",

@@ -157,13 +157,17 @@ func (c *change) item(it store.Invalidation, at store.Position) {
 	case store.InvalidatePrefix:
 		c.prefix(it.Name, at)
 	case store.HoldKey:
-		c.hold(holdOf{it.Name, false}, it)
+		for _, name := range withAreas(it.Name) {
+			c.hold(holdOf{name, false}, it)
+		}
 		c.key(it.Name, mark{hard: at, soft: at})
 	case store.HoldTag:
 		c.hold(holdOf{tag, true}, it)
 		c.tag(tag, mark{hard: at})
 	case store.ReleaseKey:
-		m.holds.release(holdOf{it.Name, false}, it.Token)
+		for _, name := range withAreas(it.Name) {
+			m.holds.release(holdOf{name, false}, it.Token)
+		}
 	case store.ReleaseTag:
 		m.holds.release(holdOf{tag, true}, it.Token)
 	default:
@@ -178,6 +182,9 @@ func ofName(k store.InvalidationKind) bool {
 
 // maxHold bounds what a record can ask for: a damaged one must not keep a key from being cached for ever.
 const maxHold = 10 * time.Minute
+
+// withAreas returns what a Dep on the key may be called.
+func withAreas(key string) [3]string { return [...]string{key, Area(key), Namespace(key)} }
 
 func (c *change) hold(of holdOf, it store.Invalidation) {
 	now := c.m.opts.Now()

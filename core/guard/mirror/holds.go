@@ -72,7 +72,7 @@ func (h *holds) drop(of holdOf, token store.Token) {
 	}
 }
 
-func (h *holds) held(now time.Time, key string, tags []string) bool {
+func (h *holds) held(now time.Time, key string, tags, deps []string) bool {
 	if !h.any.Load() {
 		return false
 	}
@@ -84,6 +84,9 @@ func (h *holds) held(now time.Time, key string, tags []string) bool {
 	h.over = time.Time{}
 	h.any.Store(h.n > 0)
 	held := h.live(now, holdOf{key, false})
+	for _, d := range deps {
+		held = h.live(now, holdOf{d, false}) || held
+	}
 	for _, t := range tags {
 		held = h.live(now, holdOf{t, true}) || held
 	}

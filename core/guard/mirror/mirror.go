@@ -115,10 +115,10 @@ func (m *Mirror) Applied() store.Position { return m.state.Load().applied }
 // Blind reports whether the log is out of reach.
 func (m *Mirror) Blind() bool { return m.state.Load().blind }
 
-// Held reports whether what is loaded for key, with these tags, must not be stored, because one of them is
-// being written.
-func (m *Mirror) Held(key string, tags []string) bool {
-	return m.holds.held(m.opts.Now(), key, tags)
+// Held reports whether what is loaded for key, with these tags, from these deps, must not be stored, because
+// one of them is being written.
+func (m *Mirror) Held(key string, tags []string, deps ...string) bool {
+	return m.holds.held(m.opts.Now(), key, tags, deps)
 }
 
 // Confirm says that at this moment everything in the log is applied.

@@ -123,9 +123,26 @@ func (m *Mirror) doubts() []store.Invalidation {
 	return slices.Clone(m.doubted)
 }
 
-// settled says that the first n doubts are in the log.
-func (m *Mirror) settled(n int) {
+// settled says that these doubts are in the log. One that came again meanwhile stays.
+func (m *Mirror) settled(items []store.Invalidation) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.doubted = slices.Delete(m.doubted, 0, n)
+	for _, it := range items {
+		if i := slices.Index(m.doubted, it); i >= 0 {
+			m.doubted = slices.Delete(m.doubted, i, i+1)
+		}
+	}
+}
+
+// Told says that this process has told others of the items after all: what it was in doubt about before need
+// not be told any more, and would end what was stored since.
+func (m *Mirror) Told(items ...store.Invalidation) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.doubted) == 0 {
+		return
+	}
+	m.doubted = slices.DeleteFunc(m.doubted, func(d store.Invalidation) bool {
+		return slices.ContainsFunc(items, func(it store.Invalidation) bool { return it.Kind == d.Kind && it.Name == d.Name })
+	})
 }

@@ -117,7 +117,7 @@ func (f *Follower) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.m.settled(len(items))
+	f.m.settled(items)
 	_ = f.m.Apply(appended.Records...) // what does not follow is read
 	return nil
 }
