@@ -275,7 +275,7 @@ func (b *batch[K, V]) put(ctx context.Context, results []made) {
 		}
 	}
 	if len(late) > 0 {
-		s.takeBack(ctx, late...)
+		s.takeBackLoaded(ctx, late...)
 	}
 }
 

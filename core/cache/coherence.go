@@ -205,6 +205,11 @@ func (c *Cache) invalidateTags(ctx context.Context, kind store.InvalidationKind,
 	if len(tags) == 0 {
 		return nil
 	}
+	for _, t := range tags {
+		if len(t) > MaxTagLen {
+			return fmt.Errorf("cache: invalidate tags: a tag of %d bytes, at most %d are allowed", len(t), MaxTagLen)
+		}
+	}
 	if !c.coherent {
 		return c.unsupported("invalidate tags", "store.Log, nor in this process")
 	}

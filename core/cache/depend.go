@@ -30,8 +30,8 @@ type Dependencies struct {
 	tags  map[string]struct{}
 	keys  map[string]int // number of keys of each kind that are in deps
 	deps  map[string]struct{}
-	fresh int64  // the earliest end of what was read; 0: none
-	all   string // not empty: too much was read, and this is all of it
+	fresh int64 // the earliest end of what was read; 0: none
+	all   bool  // too much was read: deps are namespaces
 }
 
 // Track returns a context whose readers are collected, and where they will be. What is read through it is
@@ -110,8 +110,8 @@ func (d *Dependencies) AddTags(tags ...string) {
 }
 
 func (d *Dependencies) addDep(dep string) {
-	if d.all != "" {
-		return
+	if d.all {
+		dep = mirror.Namespace(dep)
 	}
 	if d.deps == nil {
 		d.deps, d.keys = make(map[string]struct{}), make(map[string]int)
@@ -135,8 +135,12 @@ func (d *Dependencies) addDep(dep string) {
 	}
 	d.deps[dep] = struct{}{}
 	if len(d.deps) > MaxDeps {
-		d.all = mirror.Namespace(dep)
-		d.deps = map[string]struct{}{d.all: {}}
+		d.all = true
+		few := make(map[string]struct{})
+		for k := range d.deps {
+			few[mirror.Namespace(k)] = struct{}{}
+		}
+		d.deps = few
 	}
 }
 

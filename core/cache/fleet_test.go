@@ -34,7 +34,7 @@ func shared(t testing.TB, srv *testserver.Server, opts cache.Options) *cache.Cac
 // patient are options with which a machine that is busy is not taken for a server that is.
 func patient() cache.Options {
 	o := steady()
-	o.StoreTimeout, o.Heartbeat = 5*time.Second, 5*time.Second
+	o.StoreTimeout, o.Heartbeat, o.DegradedL1TTL = 5*time.Second, 5*time.Second, time.Minute
 	return o
 }
 

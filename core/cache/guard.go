@@ -57,6 +57,7 @@ func (e *engine) refreshed(r event.Refresh) {
 func (e *engine) follow() {
 	e.follower = mirror.NewFollower(e.mirror, e.log, mirror.FollowOptions{
 		Heartbeat: e.opts.Heartbeat,
+		Blind:     min(3*e.opts.Heartbeat, e.opts.DegradedL1TTL),
 		Logger:    e.opts.Logger,
 		Trimmed: func() {
 			if e.front != nil {

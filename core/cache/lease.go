@@ -19,6 +19,8 @@ import (
 const (
 	failedBackOff = 200 * time.Millisecond
 	notFoundLife  = 500 * time.Millisecond
+	// uncacheableBackOff is for how long nobody waits for what was not to be stored.
+	uncacheableBackOff = time.Second
 )
 
 // right is what a load may do with its result.
@@ -29,6 +31,8 @@ type right struct {
 	held *lease.Held
 	// none says that the result must not be stored: another one has the lease.
 	none bool
+	// busy says that there was no room for the load here: others may have some.
+	busy bool
 	// frontOnly says that the shared store is out of reach: the result stays in this process.
 	frontOnly bool
 }
@@ -41,6 +45,10 @@ func (p *plan[V]) fleet() bool { return p.space.leases != nil && p.policy.Coales
 func (p *plan[V]) lease(ctx context.Context, r *right, seen look) (res loaded, err error, done bool) { //nolint:revive,staticcheck // the error is the result's, which may be none
 	if !p.fleet() || p.hung {
 		r.frontOnly = p.hung && p.space.front != nil
+		return res, nil, false
+	}
+	if p.space.mirror.Held(p.key, nil) {
+		r.none = true // it is being written: what is loaded is not stored, and there is nothing to wait for
 		return res, nil, false
 	}
 	out, err := p.ask(ctx, seen)
@@ -59,7 +67,7 @@ func (p *plan[V]) lease(ctx context.Context, r *right, seen look) (res loaded, e
 		return p.foundElsewhere(ctx, r, out.Entry)
 	case p.behind:
 		return res, refresh.ErrSkip, true
-	case out.Status == lease.Busy:
+	case out.Status == lease.Busy, out.Result == store.LeaseUncacheable:
 		r.none = true
 		return res, nil, false
 	default:
@@ -121,7 +129,7 @@ func (p *plan[V]) foundElsewhere(ctx context.Context, r *right, e *store.Entry) 
 func (r *right) store(ctx context.Context, s *Space, key string, e *store.Entry) bool {
 	switch {
 	case r.held != nil:
-		if len(e.Tags) > MaxTags {
+		if badTags(e) {
 			return s.Put(ctx, key, e) == nil // refuses it
 		}
 		stored, err := r.held.Store(ctx, e)
@@ -143,7 +151,7 @@ func (r *right) store(ctx context.Context, s *Space, key string, e *store.Entry)
 
 // inFront keeps in this process what the shared store could not take.
 func (r *right) inFront(s *Space, key string, e *store.Entry) {
-	if s.front != nil && len(e.Tags) <= MaxTags {
+	if s.front != nil && !badTags(e) {
 		_ = s.front.SetFront(key, e)
 	}
 }
@@ -151,7 +159,7 @@ func (r *right) inFront(s *Space, key string, e *store.Entry) {
 // fail ends the lease of a load that has run on ctx and come to nothing. Where it was cancelled because nobody
 // of this process waits for it any more, it is no failure of the loader: those who wait elsewhere go on.
 func (r *right) fail(ctx context.Context, s *Space) {
-	if errors.Is(context.Cause(ctx), flight.ErrAbandoned) {
+	if errors.Is(context.Cause(ctx), flight.ErrAbandoned) || r.busy {
 		r.end(s.detach(ctx), s, store.LeaseFree, 0)
 		return
 	}

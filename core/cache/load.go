@@ -82,7 +82,7 @@ func fill[V any](ctx context.Context, p *plan[V], epoch uint64, seen look) (v V,
 		return p.types.own(stale), event.OutcomeStale, false, nil
 	}
 	if isStale && p.policy.SoftTimeout > 0 && p.policy.StaleFor >= 0 {
-		return p.soft(ctx, epoch, seen, stale)
+		return p.soft(ctx, epoch, seen)
 	}
 	if !isStale && p.fallback != nil {
 		return p.simplified(ctx, seen)
@@ -113,6 +113,11 @@ func (p *plan[V]) await(ctx context.Context, epoch uint64, seen look) (v V, outc
 	own := *p // the load's: the caller may leave, and goes on with its own
 	for first := true; ; first = false {
 		var res loaded
+		if p.fleet() && !p.space.mayWait(ctx, p.key) {
+			res, err = own.outOfTurn(ctx, epoch, seen)
+			v, outcome, shared, err = p.result(ctx, res, false, seen, err)
+			return v, outcome, shared, res.entry, err
+		}
 		res, shared, err = p.space.flights.Do(ctx, p.key, p.timeout(), func(ctx context.Context) (loaded, error) {
 			return own.lookAgain(ctx, epoch, seen)
 		})
@@ -124,6 +129,27 @@ func (p *plan[V]) await(ctx context.Context, epoch uint64, seen look) (v V, outc
 			return v, outcome, shared, res.entry, err
 		}
 	}
+}
+
+// outOfTurn loads for work that must not wait: neither for the lease, nor for a flight that may be waiting for
+// it. Where one is running, this load is for its caller alone.
+func (p *plan[V]) outOfTurn(ctx context.Context, epoch uint64, seen look) (res loaded, err error) {
+	call, lctx, leader := p.space.flights.Join(ctx, p.key, p.timeout())
+	if call != nil && !leader {
+		gone, cancel := context.WithCancel(ctx)
+		cancel()
+		_, _ = call.Wait(gone) // gives the place in it up
+	}
+	if !leader {
+		r := right{stamp: p.space.mirror.Applied(), none: true}
+		return flight.Guard(ctx, func(ctx context.Context) (loaded, error) { return p.loadAndKeep(ctx, &r, seen) })
+	}
+	err = &PanicError{} // after runtime.Goexit
+	defer func() { call.Finish(res, err) }()
+	stop := context.AfterFunc(ctx, call.Leave)
+	defer stop()
+	res, err = flight.Guard(lctx, func(ctx context.Context) (loaded, error) { return p.lookAgain(ctx, epoch, seen) })
+	return res, err
 }
 
 // timeout is how long a flight lasts at most: the load, and as long again for its turn in the fleet.
@@ -162,14 +188,11 @@ func (p *plan[V]) lookAgain(ctx context.Context, epoch uint64, seen look) (loade
 	if outcome != event.OutcomeMiss {
 		return loaded{value: v, entry: l.entry, stamp: l.entry.Stamp, outcome: outcome}, err
 	}
-	if l.entry != nil {
-		seen = l
-	}
-	return p.run(ctx, seen)
+	return p.run(ctx, l)
 }
 
 // soft waits for the load for Policy.SoftTimeout, and then leaves it to itself and returns the stale value.
-func (p *plan[V]) soft(ctx context.Context, epoch uint64, seen look, stale V) (V, event.Outcome, bool, error) {
+func (p *plan[V]) soft(ctx context.Context, epoch uint64, seen look) (V, event.Outcome, bool, error) {
 	type result struct {
 		v       V
 		outcome event.Outcome
@@ -197,8 +220,18 @@ func (p *plan[V]) soft(ctx context.Context, epoch uint64, seen look, stale V) (V
 		p.space.note(ctx, p.key, r.entry, r.outcome == event.OutcomeStale)
 		return r.v, r.outcome, r.shared, r.err
 	case <-timer.C:
-		p.space.note(ctx, p.key, seen.entry, true)
-		return p.types.own(stale), event.OutcomeStale, false, nil
+	case <-ctx.Done():
+		return *new(V), event.OutcomeError, false, ctx.Err()
+	}
+	// What was invalidated meanwhile is not served; the load is then waited for.
+	if v, e, ok := p.rescue(ctx, seen); ok {
+		p.space.note(ctx, p.key, e, true)
+		return p.types.own(v), event.OutcomeStale, false, nil
+	}
+	select {
+	case r := <-done:
+		p.space.note(ctx, p.key, r.entry, r.outcome == event.OutcomeStale)
+		return r.v, r.outcome, r.shared, r.err
 	case <-ctx.Done():
 		return *new(V), event.OutcomeError, false, ctx.Err()
 	}
@@ -271,6 +304,7 @@ func (p *plan[V]) run(ctx context.Context, seen look) (res loaded, err error) {
 	defer r.fail(ctx, p.space)
 	leave, err := p.loads.enter(ctx)
 	if err != nil {
+		r.busy = true
 		p.space.loadEvent(ctx, event.Load{Kind: p.space.name, Key: p.key, Layer: p.space.layer, Result: event.LoadOverload, Err: err})
 		if v, e, ok := p.rescue(p.space.detach(ctx), seen); ok {
 			return loaded{value: v, entry: e, stamp: e.Stamp, outcome: event.OutcomeStale}, nil
@@ -283,6 +317,9 @@ func (p *plan[V]) run(ctx context.Context, seen look) (res loaded, err error) {
 
 func (p *plan[V]) loadAndKeep(ctx context.Context, r *right, seen look) (loaded, error) {
 	ctl := &Loading{}
+	if seen.entry != nil && p.space.judge(p.key, seen.entry, true) == mirror.Invalid {
+		seen = look{} // it was invalidated while this load waited for its turn: it is not offered as still true
+	}
 	stale, isStale := p.stale(seen)
 	if isStale {
 		ctl.stale = &stale
@@ -300,6 +337,7 @@ func (p *plan[V]) loadAndKeep(ctx context.Context, r *right, seen look) (loaded,
 	if isStale && errors.Is(err, ErrNotModified) {
 		v, err = stale, nil
 		ctl.tags = append(ctl.tags, seen.entry.Tags...)
+		ctl.kept = seen.entry.Deps
 	}
 	p.space.loadDone(lctx, p.key, took, err)
 	p.observed(err)
@@ -377,7 +415,11 @@ func (p *plan[V]) rescue(ctx context.Context, seen look) (v V, e *store.Entry, o
 // keep makes the entry of a loaded value and stores it, unless something speaks against it.
 func (p *plan[V]) keep(ctx context.Context, v V, ctl *Loading, took time.Duration, r *right, seen look) loaded {
 	res, keeps := p.entry(ctx, v, ctl, took, r.stamp)
-	if keeps && p.put(ctx, res.entry, r) {
+	if !keeps {
+		r.end(p.space.detach(ctx), p.space, store.LeaseUncacheable, uncacheableBackOff)
+		return res
+	}
+	if p.put(ctx, res.entry, r) {
 		p.tellDependents(ctx, res.entry, seen)
 	}
 	r.end(p.space.detach(ctx), p.space, store.LeaseFree, 0)
@@ -411,11 +453,13 @@ func (p *plan[V]) entry(ctx context.Context, v V, ctl *Loading, took time.Durati
 		s.refused(ctx, s.name, s.layer, "no-store")
 		return res, false
 	}
+	jittered := p.policy.jittered(ttl)
 	refresh := p.call.refresh
 	if refresh == 0 {
-		refresh = p.policy.refreshAfter(ttl, took)
+		refresh = p.policy.refreshAfter(jittered, took)
 	}
-	e.Times = lifetime(now, p.policy.jittered(ttl), refresh, p.policy.staleFor(ttl))
+	e.Times = lifetime(now, jittered, refresh, p.policy.staleFor(ttl))
+	e.Deps = append(e.Deps, ctl.kept...)
 	if ctl.deps != nil {
 		ctl.deps.Inherit(e, now)
 	}
@@ -443,7 +487,7 @@ func (p *plan[V]) put(ctx context.Context, e *store.Entry, r *right) (stored boo
 		if s.flights.Forgotten(ctx) {
 			stored = false
 			s.refused(ctx, s.name, s.layer, "overtaken")
-			s.takeBack(ctx, p.key)
+			s.takeBackLoaded(ctx, p.key)
 		}
 	})
 	if !committed {

@@ -13,6 +13,7 @@ type Loading struct {
 	noStore bool
 	stale   any           // *V
 	deps    *Dependencies // of a load that inherits
+	kept    []string      // the deps of a value that is stored anew
 }
 
 type loadingKey struct{}

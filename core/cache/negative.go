@@ -60,7 +60,7 @@ func (p *plan[V]) keepNegative(ctx context.Context, e *store.Entry, ctl *Loading
 			}
 			if s.flights.Forgotten(ctx) {
 				s.negatives.Delete(p.key)
-				s.takeBack(ctx, p.key)
+				s.takeBackLoaded(ctx, p.key)
 			}
 		})
 	}

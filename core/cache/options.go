@@ -16,6 +16,12 @@ import (
 	"github.com/strata-cache/strata/core/guard/refresh"
 )
 
+// minHeartbeat keeps a busy process from taking itself for a cut-off one.
+const minHeartbeat = 10 * time.Millisecond
+
+// MaxTagLen is the longest tag in bytes. A value with a longer one is not stored.
+const MaxTagLen = 250
+
 // MaxTags is how many tags an entry may have. A value with more is not stored.
 const MaxTags = 256
 
@@ -51,8 +57,9 @@ type Options struct {
 	// invalidations has fallen silent: counted from when it was last heard, or from when a value was
 	// made. Default: 5 seconds.
 	DegradedL1TTL time.Duration
-	// Heartbeat is how often the log is heard from at least; it counts as silent after three. Default: 1
-	// second.
+	// Heartbeat is how often the log is heard from at least; it counts as silent after three, or after
+	// DegradedL1TTL where that is shorter. From 10 milliseconds to half of DegradedL1TTL. Default: 1 second,
+	// at most a third of DegradedL1TTL.
 	Heartbeat time.Duration
 	// LeaseTTL is how long a process that has died keeps others from loading a key; a live one renews its
 	// lease. Default: 10 seconds.
@@ -99,6 +106,14 @@ func (o Options) resolve() (Options, error) {
 	}
 	if o.DegradedL1TTL <= 0 {
 		o.DegradedL1TTL = mirror.DefaultDegraded
+	}
+	switch {
+	case o.Heartbeat <= 0:
+		o.Heartbeat = min(mirror.DefaultHeartbeat, o.DegradedL1TTL/3)
+	case o.Heartbeat < minHeartbeat:
+		return o, fmt.Errorf("cache: Options.Heartbeat %v is below %v", o.Heartbeat, minHeartbeat)
+	case o.Heartbeat > o.DegradedL1TTL/2:
+		return o, fmt.Errorf("cache: Options.Heartbeat %v is more than half of DegradedL1TTL, %v", o.Heartbeat, o.DegradedL1TTL)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -14,7 +14,7 @@ import (
 // Put stores e under the final key. An entry that is refused, because it has more than MaxTags tags or the
 // store does not take it, removes what was there. A store that fails is reported, and the error returned.
 func (s *Space) Put(ctx context.Context, key string, e *store.Entry) error {
-	if len(e.Tags) > MaxTags {
+	if badTags(e) {
 		s.refused(ctx, s.name, s.layer, "tags")
 		s.takeBack(ctx, key)
 		return tooManyTags(e)
@@ -58,6 +58,17 @@ func (s *Space) takeBack(ctx context.Context, keys ...string) {
 	}
 }
 
+// takeBackLoaded removes what a load has stored although it was overtaken. Where stamps are judged it counts for
+// nobody, and what lies in the shared store may be another one's by now.
+func (s *Space) takeBackLoaded(ctx context.Context, keys ...string) {
+	switch {
+	case s.log == nil:
+		s.takeBack(ctx, keys...)
+	case s.front != nil:
+		s.front.DropFront(keys...)
+	}
+}
+
 // write stores e under the final key, in place of whatever is there and of what running loads return.
 func (s *Space) write(ctx context.Context, key string, e *store.Entry) error {
 	if err := s.hold(ctx, key); err != nil {
@@ -89,7 +100,7 @@ func (s *Space) put(ctx context.Context, items []store.Item) (failed []string, e
 	var errs []error
 	for _, it := range items {
 		inv := store.Invalidation{Kind: store.InvalidateKey, Name: it.Key}
-		if len(it.Entry.Tags) > MaxTags {
+		if badTags(it.Entry) {
 			s.refused(ctx, s.name, s.layer, "tags")
 			failed = append(failed, it.Key)
 			errs = append(errs, tooManyTags(it.Entry))
@@ -112,7 +123,15 @@ func (s *Space) put(ctx context.Context, items []store.Item) (failed []string, e
 	return append(failed, a.Failed...), errors.Join(errs...)
 }
 
+// badTags reports whether an entry has too many tags, or one that is too long.
+func badTags(e *store.Entry) bool {
+	return len(e.Tags) > MaxTags || slices.ContainsFunc(e.Tags, func(t string) bool { return len(t) > MaxTagLen })
+}
+
 func tooManyTags(e *store.Entry) error {
+	if len(e.Tags) <= MaxTags {
+		return fmt.Errorf("cache: a tag of more than %d bytes", MaxTagLen)
+	}
 	return fmt.Errorf("cache: %d tags, at most %d are allowed", len(e.Tags), MaxTags)
 }
 

@@ -33,8 +33,10 @@ func Get[V any](ctx context.Context, c *Cache, key string) (V, error) {
 	}
 	l := s.glance(ctx, buf.b)
 	v, outcome, err := serve(ctx, s, typeOf[V](c.engine), key, l, s.clock.Now())
-	if outcome == event.OutcomeMiss && s.negative(string(buf.b)) != nil {
-		outcome, err = event.OutcomeNegative, ErrNotFound
+	if outcome == event.OutcomeMiss {
+		if e := s.negative(string(buf.b)); e != nil {
+			l.entry, outcome, err = e, event.OutcomeNegative, ErrNotFound
+		}
 	}
 	if notes(ctx) {
 		s.note(ctx, string(buf.b), l.entry, false)

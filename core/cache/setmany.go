@@ -96,7 +96,7 @@ func (s *Space) putMany(ctx context.Context, items []store.Item) (failed []strin
 	var errs []error
 	keep := items[:0:0]
 	for _, it := range items {
-		if batch && len(it.Entry.Tags) <= MaxTags {
+		if batch && !badTags(it.Entry) {
 			keep = append(keep, it)
 			continue
 		}

@@ -42,7 +42,7 @@ func (s *Space) keep(ctx context.Context, key string, e *store.Entry, r *right) 
 // putOrFront is Put, and SetFront where the shared store does not take e.
 func (s *Space) putOrFront(ctx context.Context, key string, e *store.Entry) error {
 	err := s.Put(ctx, key, e)
-	if err != nil && s.front != nil && len(e.Tags) <= MaxTags && !errors.Is(err, store.ErrTooLarge) {
+	if err != nil && s.front != nil && !badTags(e) && !errors.Is(err, store.ErrTooLarge) {
 		_ = s.front.SetFront(key, e) // a tier in this process that has no room for it
 	}
 	return err
@@ -50,6 +50,14 @@ func (s *Space) putOrFront(ctx context.Context, key string, e *store.Entry) erro
 
 // Note adds the entry under a final key to what is collected through ctx: see Track.
 func (s *Space) Note(ctx context.Context, key string, e *store.Entry) { s.note(ctx, key, e, false) }
+
+// Valid reports whether nothing was invalidated since e was made that would have ended it. A nil e is valid.
+func (s *Space) Valid(key string, e *store.Entry) bool {
+	return e == nil || s.judge(key, e, true) != mirror.Invalid
+}
+
+// Fleet reports whether the processes that share the store take turns: see Turn.
+func (s *Space) Fleet() bool { return s.leases != nil && s.opts.Policy.Coalesce != Process }
 
 // Enter takes a place among the Policy.MaxLoads things of the space that are made at the same time; leave
 // frees it. It returns ErrOverload where none became free within Policy.LoadWait.
@@ -101,7 +109,7 @@ const (
 // is there and cannot be used, or nil, and valid tells whether what another process makes can be.
 func (s *Space) Turn(ctx context.Context, key string, seen *store.Entry, wait time.Duration, valid func(*store.Entry) bool) (*Turn, TurnState) {
 	t := &Turn{space: s, right: right{stamp: s.mirror.Applied()}}
-	if s.leases == nil || s.opts.Policy.Coalesce == Process {
+	if !s.Fleet() {
 		return t, TurnYours
 	}
 	good := func(e *store.Entry) bool { return s.judge(key, e, false) == mirror.Valid && valid(e) }

@@ -162,8 +162,10 @@ type run struct {
 // outcome is what a leader's run means to those who wait for it.
 type outcome struct {
 	page   *page
-	index  *index // of the page's URL; nil if it does not vary
-	digest digest // of the page's variant
+	entry  *store.Entry // of the page
+	key    string       // of the entry
+	index  *index       // of the page's URL; nil if it does not vary
+	digest digest       // of the page's variant
 }
 
 var (
@@ -205,7 +207,7 @@ func (run *run) report(coalesced bool) {
 // together leads a run, or waits for one. done is false where the caller has to look again.
 func (run *run) together(buf *keyBuf, start time.Time) (done bool, err error) {
 	p, ctx := run.p, run.r.Context()
-	f, lctx, leader, ok := p.space.Join(ctx, run.flightKey, p.opts.HardTimeout)
+	f, lctx, leader, ok := p.space.Join(ctx, run.flightKey, p.flightTime())
 	switch {
 	case !ok:
 		return true, run.alone()
@@ -236,6 +238,8 @@ func (run *run) together(buf *keyBuf, start time.Time) (done bool, err error) {
 	case o == outcomeLook:
 	case o == nil, o.page == nil:
 		return true, run.alone()
+	case !p.space.Valid(o.key, o.entry):
+		// It was made of what has been invalidated since: perhaps before this request came.
 	case run.mayShare(o):
 		run.report(true)
 		run.shared(o.page)
@@ -287,9 +291,6 @@ func (run *run) takeOff(f cache.Flight, lctx context.Context, buf *keyBuf, start
 	}
 	defer leave()
 	run.flight, run.turn, run.turnKey, leads = f, turn, run.key, true
-	if state == cache.TurnFailed {
-		run.giveUp() // as in the other process: nobody else waits for it
-	}
 	return true, run.lead(lctx)
 }
 
@@ -331,6 +332,8 @@ func (run *run) lead(lctx context.Context) error {
 	defer run.release(outcomeLost)
 	run.report(false)
 	run.ctl = newControl(p.site, run.primary, controlOf(run.r.Context()))
+	lctx, cancel := p.bounded(lctx)
+	defer cancel()
 	hctx, stop := run.context(lctx)
 	defer stop()
 	rec := &recorder{w: run.w, run: run, texts: p.status, forward: run.missed()}
@@ -340,6 +343,7 @@ func (run *run) lead(lctx context.Context) error {
 		if result == event.LoadPanic {
 			run.release(outcomeLost)
 			rec.abort(refusedIncomplete)
+			run.turn.End(context.WithoutCancel(run.r.Context()), true, failedTurn)
 		}
 		p.space.Loaded(run.r.Context(), time.Since(run.began), result)
 	}()
@@ -352,6 +356,7 @@ func (run *run) lead(lctx context.Context) error {
 	result = loadResult(hctx, err)
 	if err != nil {
 		rec.abort(refusedIncomplete)
+		run.turn.End(context.WithoutCancel(run.r.Context()), true, failedTurn)
 		if overloaded(err) && rec.Status() == 0 {
 			run.p.opts.Unavailable.ServeHTTP(run.w, run.r)
 			return nil
@@ -364,6 +369,26 @@ func (run *run) lead(lctx context.Context) error {
 	}
 	run.finish(rec)
 	return nil
+}
+
+// failedTurn is for how long other processes do not wait for a page that could not be stored here.
+const failedTurn = 200 * time.Millisecond
+
+// flightTime is how long those who wait for a run wait at most: where it may have to wait for its turn among
+// processes first, as long again.
+func (p *Cache) flightTime() time.Duration {
+	if p.space.Fleet() && p.opts.HardTimeout > 0 {
+		return 2 * p.opts.HardTimeout
+	}
+	return p.opts.HardTimeout
+}
+
+// bounded gives a handler its own time, from when its turn has come.
+func (p *Cache) bounded(lctx context.Context) (context.Context, context.CancelFunc) {
+	if !p.space.Fleet() || p.opts.HardTimeout <= 0 {
+		return lctx, func() {}
+	}
+	return context.WithTimeoutCause(lctx, p.opts.HardTimeout, flight.ErrTimeout)
 }
 
 // finish stores what was recorded, tells those who wait, and answers a request that was held.
@@ -447,11 +472,12 @@ func (run *run) giveUp() {
 
 // mark lets the requests for the page run beside each other for a while.
 func (run *run) mark() {
-	if d := run.p.opts.HitForMiss; d > 0 {
+	d := run.p.opts.HitForMiss
+	if d > 0 {
 		run.p.marks.set(run.flightKey, run.p.space.Now()+d.Milliseconds())
-		if run.turn != nil {
-			run.turn.End(context.WithoutCancel(run.r.Context()), true, d)
-		}
+	}
+	if run.turn != nil {
+		run.turn.End(context.WithoutCancel(run.r.Context()), true, max(d, failedTurn))
 	}
 }
 

@@ -56,7 +56,17 @@ func (run *run) store(pg *page, v *verdict) *outcome {
 	if !run.put(ctx, run.key, e) {
 		return outcomeLook
 	}
-	return &outcome{page: stored}
+	return run.made(stored, e, run.key)
+}
+
+// made is the outcome of a page that was made, and of its entry under key.
+func (run *run) made(pg *page, e *store.Entry, key string) *outcome {
+	return &outcome{page: pg, entry: e, key: key}
+}
+
+// variant is made for a page of a URL that varies.
+func (run *run) variant(pg *page, e *store.Entry, key string, x *index, d digest) *outcome {
+	return &outcome{page: pg, entry: e, key: key, index: x, digest: d}
 }
 
 // put stores e under a key whose flight this run leads, and reports whether the flight still counts. A
@@ -80,7 +90,9 @@ func (run *run) put(ctx context.Context, key string, e *store.Entry) bool {
 		space.Refused(ctx, refusedOvertaken)
 		return false
 	}
-	run.p.marks.clear(run.flightKey)
+	if err == nil {
+		run.p.marks.clear(run.flightKey)
+	}
 	return true
 }
 
@@ -89,21 +101,21 @@ func (run *run) storeFirst(ctx context.Context, pg *page, e *store.Entry, names 
 	x := &index{generation: rand.Uint64(), vary: names}
 	key, d, err := run.variantKey(x)
 	if err != nil || run.flight.Forgotten() || run.p.space.Keep(ctx, key, e) != nil {
-		return run.unindexed(pg, x, d)
+		return run.unindexed(pg, e, key, x, d)
 	}
 	if !run.put(ctx, run.key, run.indexEntry(x, e)) {
 		return outcomeLook
 	}
 	run.p.variants.add(x, d, e.Gone, run.p.opts.MaxVariants, run.p.space.Now())
-	return &outcome{page: pg, index: x, digest: d}
+	return run.variant(pg, e, key, x, d)
 }
 
 // unindexed is the outcome of a page that could not be stored.
-func (run *run) unindexed(pg *page, x *index, d digest) *outcome {
+func (run *run) unindexed(pg *page, e *store.Entry, key string, x *index, d digest) *outcome {
 	if run.flight.Forgotten() {
 		return outcomeLook
 	}
-	return &outcome{page: pg, index: x, digest: d}
+	return run.variant(pg, e, key, x, d)
 }
 
 // storeVariant stores one more page of a URL that varies. If its index was removed meanwhile, nobody will
@@ -112,13 +124,13 @@ func (run *run) storeVariant(ctx context.Context, pg *page, e *store.Entry, x *i
 	p, d := run.p, run.found.digest
 	if !p.variants.add(x, d, e.Gone, p.opts.MaxVariants, p.space.Now()) {
 		p.space.Refused(ctx, refusedVariants)
-		return &outcome{page: pg, index: x, digest: d}
+		return run.variant(pg, e, run.key, x, d)
 	}
 	if !run.put(ctx, run.key, e) {
 		return outcomeLook
 	}
 	run.renewIndex(ctx, e)
-	return &outcome{page: pg, index: x, digest: d}
+	return run.variant(pg, e, run.key, x, d)
 }
 
 // storeGrown replaces the index by one with more names. The old variants were keyed by too little and are

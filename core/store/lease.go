@@ -66,6 +66,8 @@ const (
 	LeaseFailed
 	// LeaseFree: the holder has given it up, and the next one may load at once.
 	LeaseFree
+	// LeaseUncacheable: what was made is not to be stored. Whoever wants it makes it, without the lease.
+	LeaseUncacheable
 )
 
 // Wake tells a node that a lease has ended.

@@ -28,7 +28,7 @@ type record struct {
 // newRecord opens a cache over st. read, where given, is called after the database was read.
 func newRecord(t *testing.T, st store.Store, db *atomic.Int64, many bool, read func()) *record {
 	t.Helper()
-	c, err := cache.New(st, cache.Options{StoreTimeout: 5 * time.Second, Heartbeat: 5 * time.Second})
+	c, err := cache.New(st, cache.Options{StoreTimeout: 5 * time.Second, Heartbeat: 5 * time.Second, DegradedL1TTL: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

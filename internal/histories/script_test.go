@@ -45,7 +45,7 @@ func newScript(seed uint64, n, ops int, cut bool) script {
 		Seed: rng.Uint64(), Processes: 2 + rng.IntN(2), Clients: 2 + rng.IntN(4),
 		Prefix: fmt.Sprintf("h%d:", n), Cut: cut,
 		Tiered: rng.IntN(4) > 0, Faults: rng.IntN(4) == 0, Hasty: rng.IntN(4) == 0,
-		TTL: time.Minute, StoreTimeout: 5 * time.Second, Heartbeat: time.Second, Degraded: time.Second,
+		TTL: time.Minute, StoreTimeout: 5 * time.Second, Heartbeat: time.Second, Degraded: 2 * time.Second,
 	}
 	s.Ops = (ops + s.Processes*s.Clients - 1) / (s.Processes * s.Clients)
 	if rng.IntN(4) == 0 {

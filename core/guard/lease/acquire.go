@@ -47,7 +47,8 @@ type Outcome struct {
 	Entry *store.Entry
 	// Held is, of Granted, the lease.
 	Held *Held
-	// Result is, of Told, how the load has ended: store.LeaseNotFound or store.LeaseFailed.
+	// Result is, of Told, how the load has ended: store.LeaseNotFound, store.LeaseFailed or
+	// store.LeaseUncacheable.
 	Result store.LeaseResult
 	// BackOff is, of Told, for how long nobody can lease the key; 0 where the next one can.
 	BackOff time.Duration
@@ -142,7 +143,7 @@ func (a *acquisition) ask(ctx context.Context) (out Outcome, left time.Duration,
 				return Outcome{Status: Found, Entry: got.Entry}, 0, nil
 			}
 			a.seen = got.Entry
-		case got.Result == store.LeaseNotFound, got.Result == store.LeaseFailed:
+		case got.Result == store.LeaseNotFound, got.Result == store.LeaseFailed, got.Result == store.LeaseUncacheable:
 			return Outcome{Status: Told, Result: got.Result, BackOff: got.Left}, 0, nil
 		default:
 			return Outcome{}, got.Left, nil
@@ -156,7 +157,7 @@ func (a *acquisition) ask(ctx context.Context) (out Outcome, left time.Duration,
 // told is the outcome that a wake-up brings; Busy, if one has to ask.
 func (a *acquisition) told(wake store.Wake) Outcome {
 	switch wake.Result {
-	case store.LeaseNotFound, store.LeaseFailed:
+	case store.LeaseNotFound, store.LeaseFailed, store.LeaseUncacheable:
 		return Outcome{Status: Told, Result: wake.Result, BackOff: wake.BackOff}
 	case store.LeaseStored:
 		switch {

@@ -174,9 +174,10 @@ func TestAnswersAtOnce(t *testing.T) {
 func TestDeadHolder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		m := newMemory()
-		dead := open(t, m, lease.Options{})
-		take(t, dead, "k")
-		_ = dead.Close() // it renews no more
+		// Nobody renews it.
+		if got, err := m.Lease(t.Context(), "k", store.LeaseRequest{Token: "dead", TTL: lease.DefaultTTL}); err != nil || !got.Granted {
+			t.Fatalf("got %+v, %v", got, err)
+		}
 		l := open(t, m, lease.Options{})
 		begin := time.Now()
 		var wg sync.WaitGroup
@@ -437,9 +438,15 @@ func TestClose(t *testing.T) {
 		if _, _, err := mutex.TryLock(t.Context()); err != lease.ErrClosed {
 			t.Errorf("TryLock: %v", err)
 		}
-		// What is held can still be ended.
-		if ok, err := held.Store(t.Context(), entry(1)); !ok || err != nil {
+		// What was held was given back: the next one need not wait for a process that is going.
+		if ok, err := held.Store(t.Context(), entry(1)); ok || err != nil {
 			t.Errorf("Store: %v, %v", ok, err)
+		}
+		next := open(t, m, lease.Options{})
+		if out, err := next.TryAcquire(t.Context(), "k", nil); err != nil || out.Status != lease.Granted {
+			t.Errorf("the next one: %v, %v", out.Status, err)
+		} else if err := out.Held.Release(t.Context(), store.LeaseFree, 0); err != nil {
+			t.Error(err)
 		}
 		if err := lock.Unlock(t.Context()); err != nil {
 			t.Errorf("Unlock: %v", err)

@@ -36,7 +36,8 @@ type Leases struct {
 
 	mu     sync.Mutex
 	closed bool
-	owned  sync.WaitGroup // the goroutines of bell and amend
+	held   map[*Held]struct{} // until they end
+	owned  sync.WaitGroup     // the goroutines of bell and amend
 }
 
 // New returns Leases on what s grants. It starts nothing, and asks nothing of the store.
@@ -58,13 +59,14 @@ func New(s store.Leaser, opts Options) (*Leases, error) {
 	return l, nil
 }
 
-// Close ends all waits with ErrClosed, stops the goroutines and waits for them. It is idempotent, and always
-// returns nil. Leases and locks that are held are their holders', who should let go of them before: they are
-// not renewed any more.
+// Close ends all waits with ErrClosed, gives back the leases that are held, stops the goroutines and waits for
+// them: a second at most, where the store does not answer. It is idempotent, and always returns nil. Locks are
+// their holders', who should let go of them before: they are not renewed any more.
 func (l *Leases) Close() error {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
+	l.giveBack()
 	l.cancel()
 	l.bell.close()
 	l.owned.Wait()

@@ -9,7 +9,7 @@ import (
 )
 
 // maxHolds bounds the table of holds: beyond it, everything is held until the last of them has ended.
-const maxHolds = 100_000
+const maxHolds = 300_000
 
 // holdOf is what is being written: a key, or what has a tag.
 type holdOf struct {
@@ -19,12 +19,13 @@ type holdOf struct {
 
 // holds are the writes that are under way, of all processes.
 type holds struct {
-	any  atomic.Bool // there may be some: most of the time there are none
-	mu   sync.Mutex
-	of   map[holdOf]map[store.Token]time.Time
-	n    int
-	full int       // the number at which those that have ended are looked for
-	over time.Time // until when everything is held
+	any   atomic.Bool // there may be some: most of the time there are none
+	mu    sync.Mutex
+	of    map[holdOf]map[store.Token]time.Time
+	n     int
+	full  int // the number at which those that have ended are looked for
+	swept time.Time
+	over  time.Time // until when everything is held
 }
 
 func (h *holds) hold(of holdOf, token store.Token, now, until time.Time) {
@@ -34,9 +35,9 @@ func (h *holds) hold(of holdOf, token store.Token, now, until time.Time) {
 	if h.of == nil {
 		h.of = make(map[holdOf]map[store.Token]time.Time)
 	}
-	if h.n >= max(h.full, 1024) {
+	if h.n >= max(h.full, 1024) && now.Sub(h.swept) >= time.Second {
 		h.sweep(now)
-		h.full = min(2*h.n, maxHolds)
+		h.full, h.swept = min(2*h.n, maxHolds), now
 	}
 	if h.n >= maxHolds {
 		if until.After(h.over) {
@@ -84,6 +85,11 @@ func (h *holds) held(now time.Time, key string, tags, deps []string) bool {
 	h.over = time.Time{}
 	h.any.Store(h.n > 0)
 	held := h.live(now, holdOf{key, false})
+	if !held {
+		// Its areas are held with it: where it has ended, so may they.
+		h.live(now, holdOf{Area(key), false})
+		h.live(now, holdOf{Namespace(key), false})
+	}
 	for _, d := range deps {
 		held = h.live(now, holdOf{d, false}) || held
 	}

@@ -55,11 +55,13 @@ func (m *Mirror) judgeFrom(st *state, key string, e *store.Entry, front bool) Ve
 
 // trusted reports whether e may be served while the log is silent.
 func (m *Mirror) trusted(e *store.Entry, front bool) bool {
+	now := m.opts.Now().UnixMilli()
 	from := m.confirmed.Load()
-	if front {
+	if front && e.Created <= now {
 		from = max(from, e.Created)
 	}
-	return m.opts.Now().UnixMilli() < from+m.opts.Degraded.Milliseconds()
+	// What lies ahead of the clock was noted before it was set back, or by another one: it says nothing.
+	return from <= now && now < from+m.opts.Degraded.Milliseconds()
 }
 
 func (m *Mirror) judge(st *state, key string, e *store.Entry) Verdict {

@@ -143,7 +143,7 @@ func (s *Store) Lease(ctx context.Context, key string, r store.LeaseRequest) (st
 // knownResult is what a marker says, LeaseFree where that is nothing known: the key can be asked for again
 // when it has ended.
 func knownResult(n int64) store.LeaseResult {
-	if n < 0 || n > int64(store.LeaseFree) {
+	if n < 0 || n > int64(store.LeaseUncacheable) {
 		return store.LeaseFree
 	}
 	return store.LeaseResult(n)
@@ -196,7 +196,7 @@ func (s *Store) ReleaseLease(ctx context.Context, key, token string, result stor
 	if err := validToken("release lease", token); err != nil {
 		return err
 	}
-	if result == store.LeaseHeld || result > store.LeaseFree {
+	if result == store.LeaseHeld || result > store.LeaseUncacheable {
 		return errors.New("redisstore: release lease: no result of a lease that has ended")
 	}
 	return s.do(ctx, "release lease", func(ctx context.Context) error {

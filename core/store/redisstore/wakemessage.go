@@ -17,7 +17,7 @@ func (s *Store) decodeWake(message string) (w store.Wake, ok bool) {
 	backOff, rest, _ := strings.Cut(rest, " ")
 	size, rest, _ := strings.Cut(rest, " ")
 	n, err := strconv.ParseUint(result, 10, 8)
-	if err != nil || store.LeaseResult(n) == store.LeaseHeld || store.LeaseResult(n) > store.LeaseFree {
+	if err != nil || store.LeaseResult(n) == store.LeaseHeld || store.LeaseResult(n) > store.LeaseUncacheable {
 		return store.Wake{}, false
 	}
 	ms, err := strconv.ParseInt(backOff, 10, 64)

@@ -56,7 +56,7 @@ func TestWakeMessages(t *testing.T) {
 	for what, message := range map[string]string{
 		"nothing":          "",
 		"held":             wakeMessage(store.LeaseHeld, 0, name, ""),
-		"unknown result":   wakeMessage(store.LeaseFree+1, 0, name, ""),
+		"unknown result":   wakeMessage(store.LeaseUncacheable+1, 0, name, ""),
 		"negative backoff": wakeMessage(store.LeaseFree, -1, name, ""),
 		"long backoff":     "4 99999999999999999 6 shop:k",
 		"another prefix":   wakeMessage(store.LeaseFree, 0, "other:k", ""),
