@@ -307,7 +307,7 @@ func (b *batch[K, V]) context(open []int) (context.Context, context.CancelFunc) 
 	ctx = b.kind.space.flights.Within(ctx, calls...)
 	for _, i := range open {
 		if b.rights[i].held != nil {
-			ctx = b.kind.space.holding(ctx, b.items[i].key)
+			ctx = b.kind.space.holding(ctx, b.items[i].key) //nolint:fatcontext // one link for each lease
 		}
 	}
 	ctx = context.WithValue(ctx, loadingKey{}, (*Loading)(nil))

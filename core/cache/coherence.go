@@ -214,7 +214,7 @@ func (c *Cache) invalidateTags(ctx context.Context, kind store.InvalidationKind,
 		return c.unsupported("invalidate tags", "store.Log, nor in this process")
 	}
 	start := time.Now()
-	err := c.engine.invalidateTagsNow(ctx, kind, tags)
+	err := c.invalidateTagsNow(ctx, kind, tags)
 	c.report(ctx, event.Call{Op: event.OpInvalidate, Outcome: outcomeOf(err), Took: time.Since(start)})
 	return err
 }

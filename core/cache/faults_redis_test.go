@@ -54,6 +54,7 @@ const (
 )
 
 func TestAServerThatIsAwayCostsAFewCallsADeadline(t *testing.T) {
+	t.Parallel()
 	for _, o := range outages() {
 		t.Run(o.name, func(t *testing.T) {
 			t.Parallel()

@@ -54,7 +54,7 @@ func get[V any](ctx context.Context, p *plan[V], start time.Time) (V, error) {
 	epoch := s.flights.Epoch(p.key)
 	off := s.disabled(ctx)
 	if !off && s.peek == nil && s.negative(p.key) != nil {
-		return absent[V](ctx, p, event.OutcomeNegative, start)
+		return *new(V), s.absent(ctx, p.key, event.OutcomeNegative, start)
 	}
 	var l look
 	if s.peek != nil {
@@ -62,10 +62,10 @@ func get[V any](ctx context.Context, p *plan[V], start time.Time) (V, error) {
 	}
 	if l.entry == nil && !off {
 		if s.peek != nil && s.negative(p.key) != nil {
-			return absent[V](ctx, p, event.OutcomeNegative, start)
+			return *new(V), s.absent(ctx, p.key, event.OutcomeNegative, start)
 		}
 		if f := p.policy.Filter; f != nil && !f.MayContain(ctx, p.user) {
-			return absent[V](ctx, p, event.OutcomeFiltered, start)
+			return *new(V), s.absent(ctx, p.key, event.OutcomeFiltered, start)
 		}
 	}
 	if !s.local && !l.fresh(s.clock.Now()) {
@@ -108,7 +108,8 @@ func (s *Space) quick(ctx context.Context, key []byte, loads bool) *store.Entry 
 // looked is what callers of one key share that ask the shared store at the same time.
 type looked struct {
 	look
-	epoch uint64 // of the flights, from before it was asked
+	epoch uint64       // of the flights, from before it was asked
+	check *store.Check // what was known of invalidations and writes at that time
 }
 
 // errLost ends a shared look-up whose maker has left.
@@ -117,27 +118,23 @@ var errLost = errors.New("cache: a look-up was given up")
 // lookTogether is lookup in one round trip for all who ask at the same time, and the flights' epoch from before
 // it began.
 func (s *Space) lookTogether(ctx context.Context, key string) (look, uint64) {
+	if !s.coherent {
+		epoch := s.flights.Epoch(key)
+		return s.lookup(ctx, key), epoch // nobody could tell that it was asked before a write
+	}
 	call, _, leader := s.looks.Join(ctx, key, 0)
 	switch {
 	case call == nil:
 	case leader:
-		r, err := looked{epoch: s.flights.Epoch(key)}, errLost
+		r, err := looked{epoch: s.flights.Epoch(key), check: s.mirror.Current()}, errLost
 		defer func() { call.Finish(r, err) }()
 		if r.look = s.lookup(ctx, key); ctx.Err() == nil {
 			err = nil
 		}
 		return r.look, r.epoch
 	default:
-		r, err := call.Wait(ctx)
-		if err != nil {
-			break
-		}
-		if r.entry == nil {
-			return r.look, r.epoch
-		}
-		// It may have been asked before an invalidation that came before this caller.
-		if v := s.judge(key, r.entry, r.tier == 1); v != mirror.Invalid {
-			r.expired = v == mirror.Stale
+		// It may have been asked before a write or an invalidation that came before this caller.
+		if r, err := call.Wait(ctx); err == nil && r.check == s.mirror.Current() {
 			return r.look, r.epoch
 		}
 	}
@@ -164,9 +161,9 @@ func (s *Space) near(ctx context.Context, key string) (l look) {
 	}
 }
 
-// absent answers with ErrNotFound without a look-up.
-func absent[V any](ctx context.Context, p *plan[V], outcome event.Outcome, start time.Time) (V, error) {
-	p.space.note(ctx, p.key, p.space.negative(p.key), false)
-	p.space.reportGet(ctx, p.key, outcome, look{}, start, false)
-	return *new(V), ErrNotFound
+// absent reports an answer of ErrNotFound without a look-up, and returns it.
+func (s *Space) absent(ctx context.Context, key string, outcome event.Outcome, start time.Time) error {
+	s.note(ctx, key, s.negative(key), false)
+	s.reportGet(ctx, key, outcome, look{}, start, false)
+	return ErrNotFound
 }

@@ -244,7 +244,6 @@ func OnCommit(ctx context.Context, transact func(context.Context) error) (err er
 }
 
 func (t *transaction) hold(ctx context.Context, e *engine, keys, tags []string) error {
-
 	named := make([]string, len(tags))
 	for i, tag := range tags {
 		named[i] = scope(e.opts.Prefix) + tag

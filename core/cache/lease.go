@@ -42,14 +42,14 @@ func (p *plan[V]) fleet() bool { return p.space.leases != nil && p.policy.Coales
 
 // lease takes the lease on the key, or waits for what its holder makes of it. done is true where there is
 // nothing to load any more.
-func (p *plan[V]) lease(ctx context.Context, r *right, seen look) (res loaded, err error, done bool) { //nolint:revive,staticcheck // the error is the result's, which may be none
+func (p *plan[V]) lease(ctx context.Context, r *right, seen look) (res loaded, done bool, err error) {
 	if !p.fleet() || p.hung {
 		r.frontOnly = p.hung && p.space.front != nil
-		return res, nil, false
+		return res, false, nil
 	}
 	if p.space.mirror.Held(p.key, nil) {
 		r.none = true // it is being written: what is loaded is not stored, and there is nothing to wait for
-		return res, nil, false
+		return res, false, nil
 	}
 	out, err := p.ask(ctx, seen)
 	switch {
@@ -59,22 +59,22 @@ func (p *plan[V]) lease(ctx context.Context, r *right, seen look) (res loaded, e
 			p.space.storeFailed(ctx, event.OpGet, err)
 		}
 		r.frontOnly = true
-		return res, nil, false
+		return res, false, nil
 	case out.Status == lease.Granted:
 		r.held = out.Held
-		return res, nil, false
+		return res, false, nil
 	case out.Status == lease.Found:
 		return p.foundElsewhere(ctx, r, out.Entry)
 	case p.behind:
-		return res, refresh.ErrSkip, true
+		return res, true, refresh.ErrSkip
 	case out.Status == lease.Busy, out.Result == store.LeaseUncacheable:
 		r.none = true
-		return res, nil, false
+		return res, false, nil
 	default:
 		if v, e, ok := p.rescue(p.space.detach(ctx), seen); ok {
-			return loaded{value: v, entry: e, stamp: e.Stamp, outcome: event.OutcomeStale}, nil, true
+			return loaded{value: v, entry: e, stamp: e.Stamp, outcome: event.OutcomeStale}, true, nil
 		}
-		return loaded{stamp: r.stamp, outcome: event.OutcomeError}, ErrLoadFailed, true
+		return loaded{stamp: r.stamp, outcome: event.OutcomeError}, true, ErrLoadFailed
 	}
 }
 
@@ -107,22 +107,22 @@ func (p *plan[V]) usable(e *store.Entry) bool {
 }
 
 // foundElsewhere answers with what another process has loaded.
-func (p *plan[V]) foundElsewhere(ctx context.Context, r *right, e *store.Entry) (loaded, error, bool) { //nolint:revive,staticcheck // as in lease
+func (p *plan[V]) foundElsewhere(ctx context.Context, r *right, e *store.Entry) (loaded, bool, error) {
 	if e.Flags&store.FlagNegative != 0 {
 		own := p.absence(e.Tags, 0)
 		own.Stamp = e.Stamp
 		p.space.keepNegative(p.key, own)
-		return loaded{entry: own, stamp: e.Stamp, outcome: event.OutcomeNegative}, ErrNotFound, true
+		return loaded{entry: own, stamp: e.Stamp, outcome: event.OutcomeNegative}, true, ErrNotFound
 	}
 	v, err := p.types.decode(e)
 	if err != nil {
 		r.none = true
-		return loaded{}, nil, false
+		return loaded{}, false, nil
 	}
 	if p.space.front != nil {
 		p.commit(ctx, func(context.Context) { _ = p.space.front.SetFront(p.key, e) })
 	}
-	return loaded{value: v, entry: e, stamp: e.Stamp, outcome: event.OutcomeMiss}, nil, true
+	return loaded{value: v, entry: e, stamp: e.Stamp, outcome: event.OutcomeMiss}, true, nil
 }
 
 // store stores what was loaded, as far as the load has a right to.

@@ -85,7 +85,8 @@ func fill[V any](ctx context.Context, p *plan[V], epoch uint64, seen look) (v V,
 		return p.soft(ctx, epoch, seen)
 	}
 	if !isStale && p.fallback != nil {
-		return p.simplified(ctx, seen)
+		v, outcome, err = p.simplified(ctx, seen)
+		return v, outcome, false, err
 	}
 	return p.wait(ctx, epoch, seen)
 }
@@ -201,12 +202,13 @@ func (p *plan[V]) soft(ctx context.Context, epoch uint64, seen look) (V, event.O
 		err     error
 	}
 	done := make(chan result, 1)
+	behind := *p // p itself goes on below
 	go func() {
 		ctx := context.WithoutCancel(ctx)
 		r := result{outcome: event.OutcomeError, err: &PanicError{}}
 		defer func() { done <- r }()
 		_, err := flight.Guard(ctx, func(ctx context.Context) (struct{}, error) {
-			r.v, r.outcome, r.shared, r.entry, r.err = p.await(ctx, epoch, seen)
+			r.v, r.outcome, r.shared, r.entry, r.err = behind.await(ctx, epoch, seen)
 			return struct{}{}, nil
 		})
 		if err != nil {
@@ -238,16 +240,16 @@ func (p *plan[V]) soft(ctx context.Context, epoch uint64, seen look) (V, event.O
 }
 
 // simplified answers a cold miss with simplified data, and loads behind.
-func (p *plan[V]) simplified(ctx context.Context, seen look) (V, event.Outcome, bool, error) {
+func (p *plan[V]) simplified(ctx context.Context, seen look) (V, event.Outcome, error) {
 	p.renew(ctx, seen)
 	v, err := flight.Guard(ctx, p.fallback)
 	if err != nil {
-		return *new(V), event.OutcomeError, false, err
+		return *new(V), event.OutcomeError, err
 	}
 	if t := travelOf(ctx); t != nil && t.deps != nil {
 		t.deps.shortLived(p.space.engine, p.key)
 	}
-	return v, event.OutcomeFallback, false, nil
+	return v, event.OutcomeFallback, nil
 }
 
 // result is what one waiter gets of a load.
@@ -297,7 +299,7 @@ func (p *plan[V]) run(ctx context.Context, seen look) (res loaded, err error) {
 	// The stamp is taken before anything of the value is read, and before the lease: who invalidates later
 	// takes the lease away.
 	r := right{stamp: p.space.mirror.Applied()}
-	if res, err, done := p.lease(ctx, &r, seen); done {
+	if res, done, err := p.lease(ctx, &r, seen); done {
 		return res, err
 	}
 	// Where nothing else has ended the lease: a panic, an error, an overload.

@@ -182,6 +182,7 @@ func later(a, b string) bool {
 
 // TestALostLogServesNothingStale: what a server forgets, or remembers again, its nodes know better.
 func TestALostLogServesNothingStale(t *testing.T) {
+	t.Parallel()
 	for name, lose := range map[string]func(r *relapse) (was string){
 		"the log is deleted": func(r *relapse) string {
 			r.invalidate()
@@ -209,14 +210,14 @@ func TestALostLogServesNothingStale(t *testing.T) {
 		"a replica is promoted that lacks the last records": func(r *relapse) string {
 			replica := testserver.Redis(r.T)
 			second := adminOf(r, replica)
-			must(r, second.SlaveOf(ctx, "127.0.0.1", fmt.Sprint(r.srv.Port())).Err())
+			must(r, second.ReplicaOf(ctx, "127.0.0.1", fmt.Sprint(r.srv.Port())).Err())
 			before := r.tail()
 			within(r, 20*time.Second, "the replica has all", func() bool {
 				last, err := second.XRevRangeN(ctx, logName, "+", "-", 1).Result()
 				return err == nil && len(last) == 1 && last[0].ID == before &&
 					strings.Contains(second.Info(ctx, "replication").Val(), "master_link_status:up")
 			})
-			must(r, second.SlaveOf(ctx, "NO", "ONE").Err()) // nothing arrives there any more
+			must(r, second.ReplicaOf(ctx, "NO", "ONE").Err()) // nothing arrives there any more
 			r.invalidate()
 			was := r.tail()
 			r.Cleanup(r.never())

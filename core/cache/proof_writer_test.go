@@ -27,6 +27,10 @@ func TestAWriterThatIsKilledLeavesNothingStale(t *testing.T) {
 	writer.expect("ready")
 	writer.begin()
 	writer.expect("committed") // as it will say when it holds the key; the commit comes now
+	within(t, 5*time.Second, "node a has heard of the hold", func() bool {
+		_, err := cache.Get[int](ctx, a, "k")
+		return err != nil
+	})
 	inside, goOn := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {

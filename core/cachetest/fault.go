@@ -3,6 +3,7 @@ package cachetest
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,12 +83,7 @@ func (f *Fault) meets(op Op, keys []string) bool {
 	if f.Key == "" {
 		return true
 	}
-	for _, k := range keys {
-		if f.on(k) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(keys, f.on)
 }
 
 func (f *Fault) on(key string) bool { return f.Key == "" || match(f.Key, key) }

@@ -124,6 +124,7 @@ func TestOpen(t *testing.T) {
 	c := m.Default()
 	wanted := cache.Policy{
 		TTL: 10 * time.Minute, Jitter: 0.25, NegativeTTL: -1, StaleFor: cache.Forever, HardTimeout: 2 * time.Second,
+		RefreshAt: cache.DefaultRefreshAt, MaxLoads: cache.DefaultMaxLoads, LoadWait: cache.DefaultLoadWait,
 		Priority: cache.Important, Shared: true,
 	}
 	if c.Policy() != wanted || c.Version() != 3 || c.Name() != "default" {

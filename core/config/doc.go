@@ -29,7 +29,7 @@
 //
 // # Fields
 //
-//	url            the store, see below; mandatory, unless there are tiers
+//	url            the store, see below; mandatory where there are no tiers of it
 //	tiers          two or three stores in front of one another, see below
 //	prefix         cache.Options.Prefix
 //	version        cache.Options.Version, a whole number

@@ -31,6 +31,6 @@ func (s site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	fmt.Fprintf(w, "Product %d costs %d.%02d, says process %d, %v ago\n",
+	_, _ = fmt.Fprintf(w, "Product %d costs %d.%02d, says process %d, %v ago\n",
 		p.ID, p.Price/100, p.Price%100, p.Maker, time.Since(p.Made).Round(time.Millisecond))
 }

@@ -68,7 +68,7 @@ func (c *checker) key(id int) *register {
 
 func (c *checker) read(k *register, r *Read) {
 	if !r.Missing && r.Version > r.Newest {
-		c.violation("%s: the database is at %d", r, r.Newest)
+		c.violationf("%s: the database is at %d", r, r.Newest)
 		return
 	}
 	var worst *Barrier
@@ -78,11 +78,11 @@ func (c *checker) read(k *register, r *Read) {
 		}
 	}
 	if worst != nil {
-		c.violation("%s after %s, by %v", r, worst, r.Begin.Time-worst.End.Time)
+		c.violationf("%s after %s, by %v", r, worst, r.Begin.Time-worst.End.Time)
 	}
 }
 
-func (c *checker) violation(format string, args ...any) {
+func (c *checker) violationf(format string, args ...any) {
 	c.out.Violations = append(c.out.Violations, fmt.Sprintf(format, args...))
 }
 

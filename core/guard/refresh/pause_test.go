@@ -13,8 +13,8 @@ func TestFailuresBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, _ := open(t, Options{BackOff: time.Second, BackOffMax: 5 * time.Second})
 		fail := Job{Key: "k", Run: func(context.Context) error { return errors.New("down") }}
-		for i, want := range []time.Duration{1, 2, 4, 5, 5} {
-			want *= time.Second
+		for i, seconds := range []int{1, 2, 4, 5, 5} {
+			want := time.Duration(seconds) * time.Second
 			if got := q.Submit(fail); got != Queued {
 				t.Fatalf("failure %d: %v", i, got)
 			}
@@ -50,7 +50,7 @@ func TestOldFailuresAreForgotten(t *testing.T) {
 	for range 100 { // and the shift does not overflow
 		p.fail("k", now)
 	}
-	if at := p.keys["k"].Value.(*pause); at.until != now.Add(time.Minute) {
+	if at := p.keys["k"].Value.(*pause); !at.until.Equal(now.Add(time.Minute)) {
 		t.Errorf("the 100th pause ends after %v", at.until.Sub(now))
 	}
 	now = now.Add(2 * time.Minute)

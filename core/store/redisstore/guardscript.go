@@ -34,8 +34,6 @@ end`
 // luaWake defines wake(waiters, channels, name, result, backoff, data), which tells all who wait, and
 // unguard(lease, waiters, channels, name, result, data), which ends a lease, whoever holds it. data may be
 // nil. STORED and FREE are results.
-//
-//nolint:dupword // so Lua ends its blocks
 var luaWake = fmt.Sprintf(`
 local STORED, FREE = %d, %d
 local function wake(waiters, channels, name, result, backoff, data)

@@ -16,7 +16,6 @@ var (
 	// leaseScript: KEYS entry, lease, waiters; ARGV now, seen or nothing, token, ttl, node or nothing. A list
 	// of what is there and how long it lives, of nothing if the lease is granted, or of a result and how long
 	// the lease or its back-off lasts. A seen frame is told by its Created and Stamp, a counter by its digits.
-	//nolint:dupword // so Lua ends its blocks
 	leaseScript = redis.NewScript(luaFresh + luaQueue + fmt.Sprintf(`
 if fresh(KEYS[1], tonumber(ARGV[1])) then
 	local h = redis.call('GETRANGE', KEYS[1], 0, %d)

@@ -12,7 +12,6 @@ var (
 	// lockScript: KEYS lock, queue, fence; ARGV token, ttl, node or nothing. A list of 1 and the fence if the
 	// lock was free, otherwise of 0 and how long it is held. A fence that was lost, in an eviction or with the
 	// server, goes on from the time in microseconds: no lock was granted so often.
-	//nolint:dupword // so Lua ends its blocks
 	lockScript = redis.NewScript(luaQueue + fmt.Sprintf(`
 local held = redis.call('GET', KEYS[1])
 local token = '%s' .. ARGV[1]

@@ -37,8 +37,6 @@ const (
 // how many were deleted; what is in the way of the add. Done: how many were deleted; the records behind
 // after, or if they are too many only the last; 1 if they were; why the sets found no room, or nothing. What
 // they would have replaced is removed then.
-//
-//nolint:dupword // so Lua ends its blocks
 var appendScript = redis.NewScript(luaFresh + luaPut + luaWake + luaBefore + fmt.Sprintf(`
 local log, now, channels, beyond = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[5]
 local tail = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]

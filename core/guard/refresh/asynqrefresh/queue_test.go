@@ -25,6 +25,7 @@ func enqueue(t *testing.T, q *Queue, name, arg string, p store.Priority) {
 }
 
 func TestPoisonEndsAndHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name string
 		run  func(context.Context) error

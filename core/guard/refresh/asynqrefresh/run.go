@@ -157,8 +157,7 @@ func (w *worker) leave() {
 
 // failed logs the end of a run that was no success.
 func (w *worker) failed(ctx context.Context, task *asynq.Task, err error) {
-	var f failure
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[failure](err); ok {
 		err = f.cause
 	}
 	tries, _ := asynq.GetRetryCount(ctx)
