@@ -36,7 +36,8 @@ type Options struct {
 	// Name is the cache's name in events and logs: its Django alias. Default: "default".
 	Name string
 	// Prefix keeps caches apart that share a store. Together with Version it is the namespace that
-	// Clear clears. At most 64 bytes, without control characters. Default: none.
+	// Clear clears. At most 64 bytes, without control characters. Two caches over one store in this process
+	// need different ones: each knows of its own invalidations alone. Default: none.
 	Prefix string
 	// Version isolates generations of an application's values: a cache sees only entries of its own
 	// version. Default: 1.

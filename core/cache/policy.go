@@ -87,7 +87,9 @@ type Coalesce uint8
 const (
 	// CoalesceDefault is Fleet where the store can do that, and Process elsewhere.
 	CoalesceDefault Coalesce = iota
-	// Process: concurrent callers of this process share one load.
+	// Process: concurrent callers of this process share one load. What it stores in a shared store is not
+	// fenced by a lease: a process that is held up for longer than the log remembers its key (100,000 others)
+	// may then bring back what was removed meanwhile.
 	Process
 	// Fleet: callers of all processes that share the store do. The store must be a store.Leaser.
 	Fleet
