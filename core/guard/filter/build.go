@@ -144,6 +144,9 @@ func (f *Filter) build(ctx context.Context) (err error) {
 			err = fmt.Errorf("filter: Source panicked: %v", p)
 		}
 	}()
+	if f.ctx.Err() != nil {
+		return ErrClosed // it had to wait for another build until then
+	}
 	if f.opts.Shared == nil {
 		return f.buildLocal(ctx)
 	}
