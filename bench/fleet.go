@@ -34,9 +34,9 @@ func fleetSections() []section {
 	}
 }
 
-func withServer(print func(srv *testserver.Server, rounds int)) group {
+func withServer(show func(srv *testserver.Server, rounds int)) group {
 	srv := must(testserver.Start())
-	return group{table: func(rounds int) { print(srv, rounds) }, close: srv.Stop}
+	return group{table: func(rounds int) { show(srv, rounds) }, close: srv.Stop}
 }
 
 // node is an instance of an application: its own client, connections, first tier and mirror.
@@ -66,7 +66,7 @@ func (s firstTierStore) Delete(ctx context.Context, keys ...string) (int, error)
 }
 
 // newNode returns a node called name; without a first tier where that is not wanted.
-func newNode(srv *testserver.Server, name string, first bool, opts cache.Options) *node {
+func newNode(srv *testserver.Server, name string, first bool) *node {
 	o := must(redis.ParseURL(srv.URL()))
 	o.ClientName, o.ContextTimeoutEnabled, o.MaxRetries = name, true, -1
 	n := &node{client: redis.NewClient(o), dropped: make(chan string, 16)}
@@ -76,8 +76,10 @@ func newNode(srv *testserver.Server, name string, first bool, opts cache.Options
 		l1 := firstTierStore{must(memstore.New(memstore.Options{})), n.dropped}
 		st = must(tiered.New(tiered.Options{Tiers: []tiered.Tier{{Store: l1}, {Store: n.shared}}}))
 	}
-	opts.Prefix, opts.StoreTimeout, opts.Heartbeat, opts.Policy.Jitter = "shop", patience, heartbeat, -1
-	n.Cache = must(cache.New(st, opts))
+	n.Cache = must(cache.New(st, cache.Options{
+		Prefix: "shop", StoreTimeout: patience, Heartbeat: heartbeat, DegradedL1TTL: 3 * heartbeat,
+		Policy: cache.Policy{Jitter: -1},
+	}))
 	_, err := n.Has(context.Background(), "anything") // waits until the log was read
 	mustDo(err)
 	return n
@@ -96,7 +98,7 @@ func firstTier() group {
 	raw := must(otter.New(&otter.Options[string, *product]{MaximumSize: 3 * keys / 2}))
 	l1 := must(memstore.New(memstore.Options{}))
 	alone := must(cache.New(must(memstore.New(memstore.Options{})), cache.Options{Prefix: "shop"}))
-	n := newNode(srv, "node", true, cache.Options{})
+	n := newNode(srv, "node", true)
 	fresh := cache.KindOptions[int64, product]{Policy: cache.Policy{TTL: time.Hour}}
 	local, both := must(cache.NewKind(alone, "product", fresh)), must(cache.NewKind(n.Cache, "product", fresh))
 	names := make([]string, keys)
@@ -145,7 +147,7 @@ func firstTier() group {
 func sharedTier() group {
 	ctx := context.Background()
 	srv := must(testserver.Start())
-	n := newNode(srv, "node", false, cache.Options{})
+	n := newNode(srv, "node", false)
 	value := make([]byte, 1<<10)
 	mustDo(n.client.Set(ctx, "raw", value, time.Hour).Err())
 	blobs := must(cache.NewKind(n.Cache, "blob", cache.KindOptions[int64, []byte]{Policy: cache.Policy{TTL: time.Hour, Shared: true}}))

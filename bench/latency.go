@@ -17,13 +17,13 @@ const loadTime = 5 * time.Millisecond
 
 // latencies prints how long it takes until one instance knows what another one has done.
 func latencies(srv *testserver.Server, rounds int) {
-	a, b := newNode(srv, "a", true, cache.Options{}), newNode(srv, "b", true, cache.Options{})
+	a, b := newNode(srv, "a", true), newNode(srv, "b", true)
 	defer a.close()
 	defer b.close()
 	ctx := context.Background()
 	row, flush := table()
 	row("what\tp50 µs\tp99 µs\ttarget p50\tp99\t\n")
-	print := func(what, p50, p99 string, took []float64) {
+	show := func(what, p50, p99 string, took []float64) {
 		row("%s\t%.0f\t%.0f\t%s\t%s\t\n", what, quantile(took, 0.5), quantile(took, 0.99), p50, p99)
 	}
 	const each = 10
@@ -32,20 +32,20 @@ func latencies(srv *testserver.Server, rounds int) {
 		mustDo(a.client.Ping(ctx).Err())
 		return time.Since(start)
 	}
-	print("PING, for comparison", "", "", timed(rounds*each, func(int) time.Duration { return ping() }))
+	show("PING, for comparison", "", "", timed(rounds*each, func(int) time.Duration { return ping() }))
 	// What wakes up a machine that had nothing to do is part of all that follows.
-	print("PING after 5 ms of rest", "", "", timed(rounds*each, func(int) time.Duration {
+	show("PING after 5 ms of rest", "", "", timed(rounds*each, func(int) time.Duration {
 		<-time.After(loadTime)
 		return ping()
 	}))
 	for _, size := range []int{1 << 10, 64 << 10} {
-		print(fmt.Sprintf("load's end to a waiter elsewhere, %d KiB", size>>10), "500", "5000",
+		show(fmt.Sprintf("load's end to a waiter elsewhere, %d KiB", size>>10), "500", "5000",
 			timed(rounds*each, func(i int) time.Duration { return wake(a, b, fmt.Sprint("wake", size, i), size) }))
 	}
-	print("Delete to another first tier", "300", "2000", timed(rounds*each, func(int) time.Duration {
+	show("Delete to another first tier", "300", "2000", timed(rounds*each, func(int) time.Duration {
 		return reaches(a, b, func(k string) { must(a.Delete(ctx, k)) })
 	}))
-	print("Set to another first tier", "300", "2000", timed(rounds*each, func(int) time.Duration {
+	show("Set to another first tier", "300", "2000", timed(rounds*each, func(int) time.Duration {
 		return reaches(a, b, func(k string) { mustDo(cache.Set(ctx, a.Cache, k, 2)) })
 	}))
 	flush()
@@ -114,9 +114,13 @@ func stampede(srv *testserver.Server, rounds int) {
 	const instances, callers = 8, 50
 	nodes := make([]*node, instances)
 	for i := range nodes {
-		nodes[i] = newNode(srv, fmt.Sprint("node", i), true, cache.Options{})
-		defer nodes[i].close()
+		nodes[i] = newNode(srv, fmt.Sprint("node", i), true)
 	}
+	defer func() {
+		for _, n := range nodes {
+			n.close()
+		}
+	}()
 	m := newMonitor(srv)
 	defer m.close()
 	ctx := context.Background()

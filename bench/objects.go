@@ -37,7 +37,7 @@ func objects() group {
 	watchedStore := must(memstore.New(memstore.Options{}))
 	recorder := must(stats.New(stats.Options{}))
 	watched := must(cache.New(watchedStore, cache.Options{Prefix: "shop", Observer: recorder.Observer()}))
-	load := func(_ context.Context, id int64) (product, error) { return product{ID: id}, nil }
+	load := func(_ context.Context, id int64) (product, error) { return product{ID: id}, nil } //nolint:unparam // as a loader is
 	ints := must(cache.NewKind(c, "product", cache.KindOptions[int64, product]{Load: load, Policy: cache.Policy{TTL: time.Hour}}))
 	strs := must(cache.NewKind(c, "named", cache.KindOptions[string, product]{Policy: cache.Policy{TTL: time.Hour}}))
 	seen := must(cache.NewKind(watched, "product", cache.KindOptions[int64, product]{Load: load, Policy: cache.Policy{TTL: time.Hour}}))

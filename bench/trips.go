@@ -46,7 +46,7 @@ type trip struct {
 func newTripTable(srv *testserver.Server) *tripTable {
 	t := &tripTable{
 		srv: srv, m: newMonitor(srv),
-		a: newNode(srv, "a", true, cache.Options{}), b: newNode(srv, "b", true, cache.Options{}),
+		a: newNode(srv, "a", true), b: newNode(srv, "b", true),
 	}
 	t.loads("", 1) // teaches the server its scripts, and opens the connections for wake-ups
 	t.objects()
@@ -152,7 +152,7 @@ func (t *tripTable) locks() {
 }
 
 func (t *tripTable) filters() {
-	c := newNode(t.srv, "c", true, cache.Options{})
+	c := newNode(t.srv, "c", true)
 	defer c.close()
 	k := t.key()
 	ids := must(filter.New(filter.Options{

@@ -40,9 +40,9 @@ func (s *shop) answer(w http.ResponseWriter, err error, products ...product) {
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	for _, p := range products {
-		fmt.Fprintf(w, "%s %d.%02d\n", p.Name, p.Cents/100, p.Cents%100)
+		_, _ = fmt.Fprintf(w, "%s %d.%02d\n", p.Name, p.Cents/100, p.Cents%100)
 	}
-	fmt.Fprintf(w, "%d queries\n", s.queries.Load())
+	_, _ = fmt.Fprintf(w, "%d queries\n", s.queries.Load())
 }
 
 func fail(w http.ResponseWriter, err error) {

@@ -45,7 +45,7 @@ var ready = regexp.MustCompile(`database system is ready to accept connections`)
 func postgres(t *testing.T) string {
 	t.Helper()
 	bin := postgresFolder(t)
-	dir, err := os.MkdirTemp("", "sqlshop-postgres-") // t.TempDir is closed to other users
+	dir, err := os.MkdirTemp("", "sqlshop-postgres-") //nolint:usetesting // t.TempDir is closed to other users
 	if err != nil {
 		t.Fatal(err)
 	}

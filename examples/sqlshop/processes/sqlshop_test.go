@@ -1,6 +1,7 @@
 package processes_test
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -136,7 +137,7 @@ func TestUsage(t *testing.T) {
 	} {
 		cmd := command(t, args...)
 		out, err := cmd.CombinedOutput()
-		if _, is := err.(*exec.ExitError); !is || cmd.ProcessState.ExitCode() != 2 {
+		if _, is := errors.AsType[*exec.ExitError](err); !is || cmd.ProcessState.ExitCode() != 2 {
 			t.Errorf("%v: %v", args, err)
 		}
 		if !strings.Contains(string(out), want) || strings.Contains(string(out), "secret") {
