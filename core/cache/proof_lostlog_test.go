@@ -152,7 +152,10 @@ func (r *relapse) never() (stop func()) {
 func (r *relapse) heals(was string, early *cache.Cache) {
 	r.Helper()
 	within(r, 10*time.Second, "the log goes on behind "+was, func() bool { return later(r.tail(), was) })
-	must(r, eventually(func() error { return cache.Set(ctx, early, "in step", "x") }))
+	// Each of those that knew may have known a part of what was lost: it is whole when all have looked.
+	for _, c := range []*cache.Cache{r.a, r.b, early} {
+		must(r, eventually(func() error { return cache.Set(ctx, c, "in step", "x") }))
+	}
 	late := r.join(r.wire)
 	r.wayBack.to(carries)
 	must(r, eventually(func() error { return cache.Set(ctx, r.away, "in step", "x") }))
