@@ -22,13 +22,20 @@ func member(t testing.TB, srv *testserver.Server, opts cache.Options) *cache.Cac
 	t.Helper()
 	remote := cache.Must(redisstore.Open(srv.URL(), redisstore.Options{Prefix: "fleet:", OpTimeout: opts.StoreTimeout}))
 	st := cache.Must(tiered.New(tiered.Options{Tiers: []tiered.Tier{{Store: memory(t)}, {Store: remote}}}))
-	return open(t, st, opts)
+	return abreastOf(open(t, st, opts))
+}
+
+// abreastOf returns c once it has read the log: the first who finds none makes one, and what is older is not
+// known to be valid.
+func abreastOf(c *cache.Cache) *cache.Cache {
+	_, _ = c.Has(ctx, "anything")
+	return c
 }
 
 // shared is a node without a first tier.
 func shared(t testing.TB, srv *testserver.Server, opts cache.Options) *cache.Cache {
 	t.Helper()
-	return open(t, cache.Must(redisstore.Open(srv.URL(), redisstore.Options{Prefix: "fleet:", OpTimeout: opts.StoreTimeout})), opts)
+	return abreastOf(open(t, cache.Must(redisstore.Open(srv.URL(), redisstore.Options{Prefix: "fleet:", OpTimeout: opts.StoreTimeout})), opts))
 }
 
 // patient are options with which a machine that is busy is not taken for a server that is.
@@ -104,9 +111,7 @@ func TestAFleetLoadsOnce(t *testing.T) {
 	opts := patient()
 	opts.Observer = rec.observer()
 	for range 4 {
-		n := member(t, srv, opts)
-		_, _ = n.Has(ctx, "k") // who finds no log makes one, and what is older is not known to be valid
-		nodes = append(nodes, n)
+		nodes = append(nodes, member(t, srv, opts))
 	}
 	for round := range 20 {
 		var loads atomic.Int32
@@ -184,7 +189,10 @@ func TestDependentsOnOtherNodesFollow(t *testing.T) {
 		remote := cache.Must(redisstore.Open(srv.URL(), redisstore.Options{OpTimeout: 5 * time.Second}))
 		return compose(t, cache.Must(tiered.New(tiered.Options{Tiers: []tiered.Tier{{Store: memory(t)}, {Store: remote}}})), patient())
 	}
-	a, b := open(), open()
+	a := open()
+	abreastOf(a.Cache)
+	b := open()
+	abreastOf(b.Cache)
 	want(t, "ann;")(a.views.Get(ctx, "v"))
 	want(t, "ann;")(b.views.Get(ctx, "v"))
 	if a.made.Load()+b.made.Load() != 1 {
